@@ -1,0 +1,50 @@
+"""The notebook's end of the channel: blocking calls from any thread.
+
+The channel itself runs in one background thread, so a KeyboardInterrupt in a cell can only end the waiting: it never
+cuts a message in half. The work inside the lab is then cancelled, the lab goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import socket
+import threading
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+from labkit.sandbox.channel import Handler, Peer
+
+T = TypeVar("T")
+
+
+class Client:
+    """A `Peer` in a thread of its own; `handlers` get the events that the lab sends."""
+
+    def __init__(self, sock: socket.socket, handlers: Mapping[str, Handler] | None = None) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="labkit channel", daemon=True)
+        self._thread.start()
+        self._peer = self._await(Peer.over(sock, handlers or {}))
+
+    def call(self, method: str, /, timeout: float | None = None, **params: Any) -> Any:
+        """Ask the lab and wait. Raises what the lab raised, `TimeoutError` after `timeout` seconds."""
+        return self._await(self._peer.call(method, **params), timeout)
+
+    def close(self) -> None:
+        """Say good-bye: the other end sees the end of the stream."""
+        if self._loop.is_closed():
+            return
+        self._loop.call_soon_threadsafe(self._peer.close)
+        self._await(self._peer.closed())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _await(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(timeout)
+        except (KeyboardInterrupt, concurrent.futures.TimeoutError):
+            future.cancel()
+            raise

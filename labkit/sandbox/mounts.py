@@ -1,0 +1,93 @@
+"""What the sandbox sees of the host's files: everything read-only, and four empty directories to write in.
+
+    host's tree     read-only, in one recursive step      /run /tmp /var/tmp /dev/shm   fresh tmpfs
+    /proc           fresh, for the new PID namespace       /proc/sys/net                 writable: the lab's own network
+    the rest of /proc/sys, sysrq-trigger, …                read-only: they are the host's
+
+The sandbox's root may be the host's root in the eyes of /proc and /sys, which ask for the user's number and not for
+capabilities: that is why those stay read-only too. `verify` looks at the result before anything else runs; the caller
+then moves into a second user namespace, which locks these flags for good.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from labkit.errors import SandboxError
+from labkit.sandbox import syscalls
+
+SCRATCH = ("/run", "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - fresh tmpfs mounts, not the host's directories
+HOST_KNOBS = ("acpi", "asound", "bus", "fs", "irq", "scsi", "sysrq-trigger", "kcore", "latency_stats", "timer_list")
+WRITABLE = {"/proc", "/proc/sys/net", *SCRATCH}
+
+
+def fence() -> None:
+    """Make the mounts of the picture above in this process's (private) mount namespace, then verify them.
+
+    Raises `SandboxError` where one of them fails: the sandbox must not start half fenced.
+    """
+    try:
+        syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+        keep = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in _needed_below_scratch()}
+        syscalls.make_read_only("/")
+        _proc()
+        for directory in SCRATCH:
+            if Path(directory).is_dir() and not Path(directory).is_symlink():
+                syscalls.mount("tmpfs", directory, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=1777")
+        for path, fd in keep.items():
+            Path(path).mkdir(parents=True, exist_ok=True)
+            syscalls.mount(f"/proc/self/fd/{fd}", path, flags=syscalls.MS_BIND | syscalls.MS_REC)
+            syscalls.make_read_only(path)
+            os.close(fd)
+    except OSError as error:
+        raise SandboxError(
+            f"the host's files could not be made read-only inside the lab ({error}); the lab was not started. "
+            "A kernel of 5.12 or later is needed: `labkit doctor` says more"
+        ) from error
+    verify()
+
+
+def verify() -> None:
+    """Raise `SandboxError` if anything of the host's is still writable."""
+    exposed = [point for point, options in _mounts() if "rw" in options and point not in WRITABLE]
+    if exposed or not os.statvfs("/").f_flag & os.ST_RDONLY:
+        raise SandboxError(f"still writable inside the lab: {', '.join(exposed) or '/'}; the lab was not started")
+
+
+def _proc() -> None:
+    try:
+        syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+    except PermissionError:  # parts of /proc are masked, as in containers: the old one shows the new network as well
+        syscalls.make_writable("/proc")
+    for name in ("sys", *HOST_KNOBS):
+        path = f"/proc/{name}"
+        with suppress(FileNotFoundError):
+            syscalls.mount(path, path, flags=syscalls.MS_BIND)
+            syscalls.make_read_only(path)
+    syscalls.mount("/proc/sys/net", "/proc/sys/net", flags=syscalls.MS_BIND)
+    try:
+        syscalls.make_writable("/proc/sys/net")
+    except PermissionError as error:  # a container that masks /proc/sys itself
+        raise OSError(errno.EPERM, "network settings below /proc/sys/net are locked here") from error
+
+
+def _needed_below_scratch() -> Iterator[str]:
+    """Directories that Python needs and that a fresh tmpfs would hide."""
+    package = Path(__file__).resolve().parents[2]
+    for path in {str(package), os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)}:
+        if path.startswith(tuple(f"{d}/" for d in SCRATCH)):
+            yield path
+
+
+def _mounts() -> Iterator[tuple[str, set[str]]]:
+    """Mount points as they are seen from `/` (a covered mount is out of reach), with their options."""
+    seen: dict[str, set[str]] = {}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split(" ")
+        seen[fields[4].encode().decode("unicode_escape")] = set(fields[5].split(","))
+    yield from seen.items()

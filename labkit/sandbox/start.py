@@ -1,0 +1,88 @@
+"""Start a sandbox, hold it, end it: the client's side of whichever kind."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from labkit.errors import LabError, SandboxError, from_wire
+from labkit.sandbox.channel import Handler
+from labkit.sandbox.client import Client
+
+LAUNCHERS = {"namespaces": "labkit.sandbox.namespaces"}
+GRACE = 3.0  # seconds that a lab gets to end by itself once the channel is closed
+
+
+class Sandbox:
+    """A running sandbox: `call` asks the lab inside; `close` ends it and leaves nothing behind.
+
+    entry     "module:function" that runs inside, called with the channel's socket
+    handlers  event name -> function, called in the channel's thread
+    Raises `SandboxError` where the sandbox cannot be made.
+    """
+
+    def __init__(self, entry: str, kind: str = "namespaces", handlers: Mapping[str, Handler] | None = None) -> None:
+        mine, theirs = socket.socketpair()
+        self.kind = kind
+        self._failure: LabError | None = None
+        self._stderr: deque[str] = deque(maxlen=200)
+        command = [sys.executable, "-P", "-m", LAUNCHERS[kind], entry, str(theirs.fileno()), str(os.getpid())]
+        with theirs:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C in a terminal or a cell is for the notebook alone
+                text=True,
+                errors="replace",
+            )
+        self._reader = threading.Thread(target=self._read_stderr, name="labkit stderr", daemon=True)
+        self._reader.start()
+        self._client = Client(mine, {**(handlers or {}), "failed": self._failed})
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def call(self, method: str, /, timeout: float | None = None, **params: Any) -> Any:
+        """Ask the lab. Raises what it raised; `SandboxError` with the cause when the lab has ended."""
+        try:
+            return self._client.call(method, timeout, **params)
+        except SandboxError:
+            if self._failure:
+                raise self._failure from None
+            self.process.wait(GRACE)
+            self._reader.join(GRACE)
+            raise SandboxError(self._why_it_ended()) from None
+
+    def close(self) -> None:
+        """End the lab; every process and namespace of it is gone when this returns. May be called twice."""
+        self._client.close()
+        try:
+            self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # the launcher: pid 1 inside goes with it, and everything with that
+            self.process.wait()
+        self._reader.join(GRACE)
+
+    def _failed(self, error: dict[str, Any]) -> None:
+        self._failure = from_wire(error)
+
+    def _read_stderr(self) -> None:
+        assert self.process.stderr is not None  # noqa: S101 - stderr=PIPE above
+        with self.process.stderr as lines:
+            self._stderr.extend(lines)
+
+    def _why_it_ended(self) -> str:
+        said = "".join(self._stderr).strip()
+        if said:
+            return f"the lab ended by an error inside:\n{said}"
+        return f"the lab has ended (exit code {self.process.returncode}); start a new one with lab.start()"

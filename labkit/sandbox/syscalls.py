@@ -1,0 +1,90 @@
+"""The Linux calls that Python's `os` lacks (3.12 has the first two). Each raises `OSError` with the kernel's errno."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+CLONE_FS = 0x200
+CLONE_NEWNS = 0x20000
+CLONE_NEWUTS = 0x4000000
+CLONE_NEWIPC = 0x8000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 0x2
+
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_RDONLY = 0x1
+_SYS_MOUNT_SETATTR = 442  # the same number on every architecture (added in Linux 5.12)
+_PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_uint64) for n in ("attr_set", "attr_clr", "propagation", "userns_fd")]
+
+
+def _check(result: int, what: str) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
+
+
+def unshare(flags: int) -> None:
+    """New namespaces for this thread (user and PID namespaces: for a single-threaded process only)."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def setns(fd: int, kind: int) -> None:
+    """Move this thread into the namespace behind `fd`; `kind` is its CLONE_NEW… number."""
+    _check(_libc.setns(fd, kind), "setns")
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+    """mount(2)."""
+    args = (source.encode(), target.encode(), kind.encode() or None, ctypes.c_ulong(flags), data.encode() or None)
+    _check(_libc.mount(*args), target)
+
+
+def umount(target: str, flags: int = MNT_DETACH) -> None:
+    """umount2(2), detaching by default."""
+    _check(_libc.umount2(target.encode(), flags), target)
+
+
+def make_read_only(target: str) -> None:
+    """Set the read-only flag on a mount and on all below it, in one step (mount_setattr, Linux 5.12)."""
+    _mount_setattr(target, _AT_RECURSIVE, _MountAttr(attr_set=_MOUNT_ATTR_RDONLY))
+
+
+def make_writable(target: str) -> None:
+    """Clear the read-only flag of this one mount; the kernel refuses (EPERM) where the flag is locked."""
+    _mount_setattr(target, 0, _MountAttr(attr_clr=_MOUNT_ATTR_RDONLY))
+
+
+def _mount_setattr(target: str, flags: int, attr: _MountAttr) -> None:
+    size = ctypes.c_size_t(ctypes.sizeof(attr))
+    args = (_AT_FDCWD, target.encode(), ctypes.c_uint(flags), ctypes.byref(attr), size)
+    _check(_libc.syscall(ctypes.c_long(_SYS_MOUNT_SETATTR), *args), target)
+
+
+def sethostname(name: str) -> None:
+    """Host name of this thread's UTS namespace."""
+    encoded = name.encode()
+    _check(_libc.sethostname(encoded, ctypes.c_size_t(len(encoded))), name)
+
+
+def die_with_parent(signal: int) -> None:
+    """Ask the kernel to send `signal` to this process when the *thread* that made it ends."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl")
