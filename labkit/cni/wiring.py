@@ -1,0 +1,108 @@
+"""How one pod hangs on its node's network: the value that a plugin plans, and its application to Linux.
+
+    pod eth0 ═══ veth… in the node ── (bridge cni0 | routed) ── eth0 of the node
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from labkit.linux.rtnetlink import Links
+
+CNI_VERSION = "1.1.0"
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """What a plugin is asked to do: the runtime's parameters of ADD and DEL (CNI specification 1.1, section 3).
+
+    address has no prefix length; `subnet` is the node's pod range, `number` is one that no other pod of the node has.
+    """
+
+    container_id: str
+    netns: str
+    node_netns: str
+    address: str
+    subnet: str
+    gateway: str
+    number: int
+    ifname: str = "eth0"
+
+
+class Route(msgspec.Struct, frozen=True):
+    """To a prefix or "default", by a gateway, or on the link where `via` is empty."""
+
+    to: str
+    via: str = ""
+
+
+class Wiring(msgspec.Struct, frozen=True):
+    """The wanted state of both ends of a pod's veth pair.
+
+    pod_address      with its prefix length; the route to that prefix comes with it where `prefix_route`
+    pod_routes       in this order, behind the pod's interface
+    host_address     of the node's end, empty where that is a bridge port
+    node_routes      behind the node's end
+    bridge           the bridge that the node's end is a port of, or empty
+    """
+
+    attachment: Attachment
+    host_interface: str
+    mac: str
+    pod_address: str
+    pod_routes: tuple[Route, ...]
+    prefix_route: bool = True
+    host_address: str = ""
+    node_routes: tuple[Route, ...] = ()
+    bridge: str = ""
+
+
+def connect(wiring: Wiring, node: Links) -> None:
+    """Make the pair, set up both ends. Raises `NetlinkError`; the caller then disconnects."""
+    a = wiring.attachment
+    host = wiring.host_interface
+    master = node.index(wiring.bridge) if wiring.bridge else None
+    node.add_veth(host, a.ifname, a.netns, index=HOST_INDEX + a.number, peer_mac=wiring.mac)
+    node.set_link(host, up=True, master=master)
+    with node.batch():
+        if wiring.bridge:
+            node.set_link(host, hairpin=True)
+        if wiring.host_address:
+            node.add_address(host, wiring.host_address)
+        for route in wiring.node_routes:
+            node.add_route(route.to, via=route.via, dev=host)
+    with Links(a.netns) as pod, pod.batch():
+        pod.set_link("lo", up=True)
+        pod.set_link(a.ifname, up=True)
+        pod.add_address(a.ifname, wiring.pod_address, prefix_route=wiring.prefix_route)
+        for route in wiring.pod_routes:
+            pod.add_route(route.to, via=route.via, dev=a.ifname, src="" if route.to == "default" else a.address)
+
+
+HOST_INDEX = 10  # numbers of the nodes' ends start here: they must differ from the pods' ends, which get 2
+
+
+def disconnect(wiring: Wiring, node: Links) -> None:
+    """Delete the pair; its routes and addresses go with it."""
+    node.delete_link(wiring.host_interface)
+
+
+def result(wiring: Wiring) -> dict[str, Any]:
+    """The attachment as a CNI plugin reports it on success (specification 1.1, "ADD Success")."""
+    a = wiring.attachment
+    return {
+        "cniVersion": CNI_VERSION,
+        "interfaces": [
+            {"name": wiring.bridge or wiring.host_interface},
+            {"name": a.ifname, "mac": wiring.mac, "sandbox": a.netns},
+        ],
+        "ips": [{"address": wiring.pod_address, "gateway": a.gateway, "interface": 1}],
+        "routes": [{"dst": "0.0.0.0/0", "gw": a.gateway}],
+        "dns": {},
+    }
+
+
+def mac_of(address: str) -> str:
+    """A pod's hardware address, made from its IPv4 address as the bridge plugin's `utils/hwaddr` does: 0a:58 + address."""
+    return ":".join(["0a", "58", *(f"{int(part):02x}" for part in address.split("."))])

@@ -1,0 +1,83 @@
+"""Links, addresses and routes against the real kernel, and its refusals in words."""
+
+import subprocess
+
+import pytest
+from inside import in_sandbox
+
+from labkit.errors import NetlinkError
+from labkit.linux import netns
+from labkit.linux.rtnetlink import Links
+
+
+def sh(path: str, command: str) -> str:
+    with netns.entered(path):
+        return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
+
+
+@in_sandbox
+def test_two_namespaces_meet_over_a_veth_pair() -> None:
+    a, b = netns.create("a"), netns.create("b")
+    with Links(a) as left, Links(b) as right:
+        left.add_veth("to-b", "to-a", b, index=40, mac="02:00:00:00:00:01", peer_mac="02:00:00:00:00:02", mtu=1400)
+        for links, name, address in ((left, "to-b", "10.9.0.1/24"), (right, "to-a", "10.9.0.2/24")):
+            with links.batch():
+                links.set_link(name, up=True)
+                links.add_address(name, address)
+        assert "1 received" in sh(a, "ping -c1 -W2 10.9.0.2")
+        found = {link["name"]: link for link in left.links()}["to-b"]
+        assert found["index"] == 40 and found["up"] and found["carrier"] and found["kind"] == "veth"
+        assert (found["mac"], found["mtu"]) == ("02:00:00:00:00:01", 1400)
+        assert {"index": 40, "address": "10.9.0.1/24"} in left.addresses()
+        left.delete_link("to-b")
+        assert "to-a" not in {link["name"] for link in right.links()}
+
+
+@in_sandbox
+def test_routes_come_and_go() -> None:
+    path = netns.create("a")
+    with Links(path) as links:
+        links.add_link("br0", "bridge", up=True)
+        links.add_address("br0", "10.9.0.1/24")
+        links.add_address("br0", "10.8.0.1/24", prefix_route=False)
+        links.add_route("default", via="10.9.0.254")
+        links.add_route("10.77.0.0/16", dev="br0", src="10.9.0.1")
+        links.add_neighbour("10.9.0.254", "02:00:00:00:00:09", "br0")
+        ways = {(r["to"], r["via"]) for r in links.routes() if ":" not in r["to"]}
+        assert ways == {("10.9.0.0/24", ""), ("0.0.0.0/0", "10.9.0.254"), ("10.77.0.0/16", "")}
+        assert "10.9.0.254 lladdr 02:00:00:00:00:09 PERMANENT" in sh(path, "ip neigh show dev br0").replace("  ", " ")
+        links.delete_route("10.77.0.0/16", dev="br0")
+        assert "10.77" not in sh(path, "ip route")
+
+
+@in_sandbox
+def test_refusals_say_what_and_why() -> None:
+    with Links(netns.create("a")) as links:
+        links.add_link("br0", "bridge")
+        with pytest.raises(NetlinkError, match=r"cannot add bridge br0 in /run/netns/a: File exists"):
+            links.add_link("br0", "bridge")
+        with pytest.raises(NetlinkError, match=r"Unknown device type"):
+            links.add_link("x", "nonesuch")
+        with pytest.raises(NetlinkError, match=r"no interface eth9 in /run/netns/a"):
+            links.add_address("eth9", "10.0.0.1/24")
+        with pytest.raises(NetlinkError, match=r"cannot add route to default .*unreachable"):
+            links.add_route("default", via="192.0.2.1")
+
+
+@in_sandbox
+def test_a_batch_does_the_rest_when_one_is_refused() -> None:
+    with Links(netns.create("a")) as links:
+        with pytest.raises(NetlinkError, match="File exists"), links.batch():
+            links.add_link("one", "bridge")
+            links.add_link("one", "bridge")
+            links.add_link("two", "bridge")
+        assert {"one", "two"} <= {link["name"] for link in links.links()}
+
+
+@in_sandbox
+def test_a_namespace_name_is_taken_once_and_free_after_delete() -> None:
+    path = netns.create("a")
+    with pytest.raises(FileExistsError):
+        netns.create("a")
+    netns.delete(path)
+    netns.delete(netns.create("a"))

@@ -1,0 +1,50 @@
+"""The lists of dependencies agree, and what the two commands install from is complete."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[3]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[<>=!~ ;\[]", requirement)[0].lower().replace("_", "-")
+
+
+def locked(file: str) -> dict[str, str]:
+    lines = [line for line in (ROOT / file).read_text().splitlines() if "==" in line]
+    return {name_of(line): line.split("==")[1].split()[0] for line in lines}
+
+
+def test_conda_gets_the_same_dependencies() -> None:
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in conda if isinstance(entry, dict))
+    plain = [entry for entry in conda if isinstance(entry, str) and entry != "pip"]
+    assert f"python{PROJECT['requires-python']}" in plain
+    listed = [entry for entry in plain if not entry.startswith("python>")] + [p for p in pip if p != "-e ."]
+    assert sorted(listed) == sorted(PROJECT["dependencies"])
+
+
+def test_every_dependency_is_locked() -> None:
+    runtime, tests = locked("binder/requirements.txt"), locked("tests/requirements.txt")
+    assert {name_of(d) for d in PROJECT["dependencies"]} <= runtime.keys()
+    assert {name_of(d) for d in PROJECT["optional-dependencies"]["test"]} <= tests.keys()
+    assert {n: v for n, v in tests.items() if n in runtime} == runtime, "tests run with what learners get"
+
+
+def test_a_lock_names_no_place_to_fetch_from() -> None:
+    for file in ("binder/requirements.txt", "tests/requirements.txt"):
+        assert "://" not in (ROOT / file).read_text()
+
+
+def test_top_level_holds_what_belongs_there() -> None:
+    import subprocess
+
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    top = {line.split("/")[0] for line in tracked.splitlines()}
+    assert top <= {
+        ".ci", ".gitignore", "LICENSE", "README.md", "binder", "environment.yml", "labkit", "notebooks", "pyproject.toml", "tests",
+    }  # fmt: skip
