@@ -17,7 +17,7 @@ class Base(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_o
     """What all views share: frozen, camelCase outside, empty fields left out."""
 
 
-class OwnerReference(Base):
+class OwnerReference(Base, frozen=True):
     api_version: str
     kind: str
     name: str
@@ -26,8 +26,9 @@ class OwnerReference(Base):
     block_owner_deletion: bool = False
 
 
-class ObjectMeta(Base):
+class ObjectMeta(Base, frozen=True):
     name: str = ""
+    generate_name: str = ""
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
@@ -39,7 +40,7 @@ class ObjectMeta(Base):
     owner_references: tuple[OwnerReference, ...] = ()
 
 
-class Object(Base):
+class Object(Base, frozen=True):
     """Any object: `kind`, `metadata`. The other views add `spec` and `status`."""
 
     api_version: str = "v1"
@@ -60,37 +61,38 @@ class Object(Base):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
-class Condition(Base):
+class Condition(Base, frozen=True):
     type: str
     status: str
     reason: str = ""
     message: str = ""
+    last_transition_time: str | None = None
 
 
-class Namespace(Object):
+class Namespace(Object, frozen=True):
     pass
 
 
-class ServiceAccount(Object):
+class ServiceAccount(Object, frozen=True):
     pass
 
 
-class NodeAddress(Base):
+class NodeAddress(Base, frozen=True):
     type: str
     address: str
 
 
-class NodeSpec(Base):
+class NodeSpec(Base, frozen=True):
     pod_cidr: str = msgspec.field(default="", name="podCIDR")
     unschedulable: bool = False
 
 
-class NodeStatus(Base):
+class NodeStatus(Base, frozen=True):
     addresses: tuple[NodeAddress, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
 
-class Node(Object):
+class Node(Object, frozen=True):
     spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
 
@@ -103,33 +105,50 @@ class Node(Object):
         return self.metadata.labels.get("topology.kubernetes.io/zone", "")
 
 
-class ContainerPort(Base):
+class ContainerPort(Base, frozen=True):
     container_port: int
     name: str = ""
     protocol: str = "TCP"
 
 
-class EnvVar(Base):
+class ObjectFieldSelector(Base, frozen=True):
+    field_path: str
+
+
+class EnvVarSource(Base, frozen=True):
+    """Without a `field_ref` the value comes from a ConfigMap, a Secret or the container's resources."""
+
+    field_ref: ObjectFieldSelector | None = None
+
+
+class EnvVar(Base, frozen=True):
+    name: str
+    value: str = ""
+    value_from: EnvVarSource | None = None
+
+
+class HTTPHeader(Base, frozen=True):
     name: str
     value: str = ""
 
 
-class HTTPGetAction(Base):
+class HTTPGetAction(Base, frozen=True):
     port: int | str
     path: str = "/"
     host: str = ""
     scheme: str = "HTTP"
+    http_headers: tuple[HTTPHeader, ...] = ()
 
 
-class TCPSocketAction(Base):
+class TCPSocketAction(Base, frozen=True):
     port: int | str
 
 
-class ExecAction(Base):
+class ExecAction(Base, frozen=True):
     command: tuple[str, ...] = ()
 
 
-class Probe(Base):
+class Probe(Base, frozen=True):
     http_get: HTTPGetAction | None = None
     tcp_socket: TCPSocketAction | None = None
     exec: ExecAction | None = None
@@ -140,7 +159,7 @@ class Probe(Base):
     failure_threshold: int = 3
 
 
-class Container(Base):
+class Container(Base, frozen=True):
     name: str
     image: str = ""
     command: tuple[str, ...] = ()
@@ -148,21 +167,30 @@ class Container(Base):
     working_dir: str = ""
     ports: tuple[ContainerPort, ...] = ()
     env: tuple[EnvVar, ...] = ()
+    restart_policy: str = ""
+    startup_probe: Probe | None = None
+    liveness_probe: Probe | None = None
     readiness_probe: Probe | None = None
 
 
-class PodDNSConfigOption(Base):
+class PodDNSConfigOption(Base, frozen=True):
     name: str
     value: str | None = None
 
 
-class PodDNSConfig(Base):
+class PodDNSConfig(Base, frozen=True):
     nameservers: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
     options: tuple[PodDNSConfigOption, ...] = ()
 
 
-class PodSpec(Base):
+class HostAlias(Base, frozen=True):
+    ip: str
+    hostnames: tuple[str, ...] = ()
+
+
+class PodSpec(Base, frozen=True):
+    init_containers: tuple[Container, ...] = ()
     containers: tuple[Container, ...] = ()
     node_name: str = ""
     node_selector: dict[str, str] = {}
@@ -171,16 +199,17 @@ class PodSpec(Base):
     subdomain: str = ""
     dns_policy: str = "ClusterFirst"
     dns_config: PodDNSConfig | None = None
+    host_aliases: tuple[HostAlias, ...] = ()
     restart_policy: str = "Always"
     service_account_name: str = ""
     termination_grace_period_seconds: int = 30
 
 
-class PodIP(Base):
+class PodIP(Base, frozen=True):
     ip: str
 
 
-class PodStatus(Base):
+class PodStatus(Base, frozen=True):
     phase: str = ""
     conditions: tuple[Condition, ...] = ()
     pod_ip: str = msgspec.field(default="", name="podIP")
@@ -188,7 +217,7 @@ class PodStatus(Base):
     host_ip: str = msgspec.field(default="", name="hostIP")
 
 
-class Pod(Object):
+class Pod(Object, frozen=True):
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 
@@ -201,50 +230,67 @@ class Pod(Object):
         return self.metadata.deletion_timestamp is not None
 
 
-class LabelSelectorRequirement(Base):
+class LabelSelectorRequirement(Base, frozen=True):
     key: str
     operator: str
     values: tuple[str, ...] = ()
 
 
-class LabelSelector(Base):
+class LabelSelector(Base, frozen=True):
     match_labels: dict[str, str] = {}
     match_expressions: tuple[LabelSelectorRequirement, ...] = ()
 
 
-class PodTemplateSpec(Base):
+class PodTemplateSpec(Base, frozen=True):
     metadata: ObjectMeta = ObjectMeta()
     spec: PodSpec = PodSpec()
 
 
-class ReplicaSetSpec(Base):
+class ReplicaSetSpec(Base, frozen=True):
     replicas: int = 1
     selector: LabelSelector = LabelSelector()
     template: PodTemplateSpec = PodTemplateSpec()
+    min_ready_seconds: int = 0
 
 
-class ReplicaSetStatus(Base):
+class ReplicaSetStatus(Base, frozen=True):
     replicas: int = 0
     ready_replicas: int = 0
     available_replicas: int = 0
     observed_generation: int = 0
 
 
-class ReplicaSet(Object):
+class ReplicaSet(Object, frozen=True):
     spec: ReplicaSetSpec = ReplicaSetSpec()
     status: ReplicaSetStatus = ReplicaSetStatus()
 
 
-class DeploymentStatus(ReplicaSetStatus):
+class RollingUpdateDeployment(Base, frozen=True):
+    max_surge: int | str = "25%"
+    max_unavailable: int | str = "25%"
+
+
+class DeploymentStrategy(Base, frozen=True):
+    type: str = "RollingUpdate"
+    rolling_update: RollingUpdateDeployment = RollingUpdateDeployment()
+
+
+class DeploymentSpec(ReplicaSetSpec):
+    strategy: DeploymentStrategy = DeploymentStrategy()
+    revision_history_limit: int = 10
+    paused: bool = False
+
+
+class DeploymentStatus(ReplicaSetStatus, frozen=True):
     updated_replicas: int = 0
 
 
-class Deployment(Object):
-    spec: ReplicaSetSpec = ReplicaSetSpec()
+class Deployment(Object, frozen=True):
+    spec: DeploymentSpec = DeploymentSpec()
     status: DeploymentStatus = DeploymentStatus()
 
 
-class ServicePort(Base):
+class ServicePort(Base, frozen=True):
     port: int
     name: str = ""
     protocol: str = "TCP"
@@ -253,15 +299,15 @@ class ServicePort(Base):
     app_protocol: str = ""
 
 
-class ClientIPConfig(Base):
+class ClientIPConfig(Base, frozen=True):
     timeout_seconds: int = 10800
 
 
-class SessionAffinityConfig(Base):
+class SessionAffinityConfig(Base, frozen=True):
     client_ip: ClientIPConfig | None = msgspec.field(default=None, name="clientIP")
 
 
-class ServiceSpec(Base):
+class ServiceSpec(Base, frozen=True):
     """An empty `cluster_ip` means none was allocated; "None" a headless Service."""
 
     type: str = "ClusterIP"
@@ -282,21 +328,21 @@ class ServiceSpec(Base):
     ip_families: tuple[str, ...] = ()
 
 
-class LoadBalancerIngress(Base):
+class LoadBalancerIngress(Base, frozen=True):
     ip: str = ""
     hostname: str = ""
     ip_mode: str | None = None
 
 
-class LoadBalancerStatus(Base):
+class LoadBalancerStatus(Base, frozen=True):
     ingress: tuple[LoadBalancerIngress, ...] = ()
 
 
-class ServiceStatus(Base):
+class ServiceStatus(Base, frozen=True):
     load_balancer: LoadBalancerStatus = LoadBalancerStatus()
 
 
-class Service(Object):
+class Service(Object, frozen=True):
     spec: ServiceSpec = ServiceSpec()
     status: ServiceStatus = ServiceStatus()
 
@@ -305,14 +351,14 @@ class Service(Object):
         return self.spec.cluster_ip == "None"
 
 
-class TargetRef(Base):
+class TargetRef(Base, frozen=True):
     kind: str = ""
     namespace: str = ""
     name: str = ""
     uid: str = ""
 
 
-class EndpointConditions(Base):
+class EndpointConditions(Base, frozen=True):
     """None means unknown, which consumers take for ready (and serving), as discovery/v1 says."""
 
     ready: bool | None = None
@@ -320,15 +366,20 @@ class EndpointConditions(Base):
     terminating: bool | None = None
 
 
-class ForZone(Base):
+class ForZone(Base, frozen=True):
     name: str
 
 
-class EndpointHints(Base):
+class ForNode(Base, frozen=True):
+    name: str
+
+
+class EndpointHints(Base, frozen=True):
     for_zones: tuple[ForZone, ...] = ()
+    for_nodes: tuple[ForNode, ...] = ()
 
 
-class Endpoint(Base):
+class Endpoint(Base, frozen=True):
     addresses: tuple[str, ...]
     conditions: EndpointConditions = EndpointConditions()
     hostname: str = ""
@@ -338,14 +389,14 @@ class Endpoint(Base):
     hints: EndpointHints | None = None
 
 
-class EndpointPort(Base):
+class EndpointPort(Base, frozen=True):
     name: str = ""
     protocol: str = "TCP"
     port: int | None = None
     app_protocol: str = ""
 
 
-class EndpointSlice(Object):
+class EndpointSlice(Object, frozen=True):
     address_type: str = "IPv4"
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[EndpointPort, ...] = ()
@@ -356,20 +407,20 @@ class EndpointSlice(Object):
         return self.metadata.labels.get("kubernetes.io/service-name", "")
 
 
-class EndpointAddress(Base):
+class EndpointAddress(Base, frozen=True):
     ip: str
     hostname: str = ""
     node_name: str = ""
     target_ref: TargetRef | None = None
 
 
-class EndpointSubset(Base):
+class EndpointSubset(Base, frozen=True):
     addresses: tuple[EndpointAddress, ...] = ()
     not_ready_addresses: tuple[EndpointAddress, ...] = ()
     ports: tuple[EndpointPort, ...] = ()
 
 
-class Endpoints(Object):
+class Endpoints(Object, frozen=True):
     subsets: tuple[EndpointSubset, ...] = ()
 
 

@@ -137,6 +137,8 @@ class LabSwitch(_LabNode, LinuxBridge):  # type: ignore[misc]
 class LabIntf(TCIntf):  # type: ignore[misc]
     """An interface set up by netlink. Bandwidth, delay and loss go through `tc` as Mininet's do; `notes` says what failed."""
 
+    name: str
+
     def config(self, mac: str | None = None, ip: str | None = None, up: bool = True, **params: Any) -> dict[str, Any]:
         done: dict[str, Any] = Intf.config(self, mac=mac, ip=ip, up=up)
         self.notes: list[str] = []
@@ -190,6 +192,9 @@ class LabIntf(TCIntf):  # type: ignore[misc]
 
 class LabLink(Link):  # type: ignore[misc]
     """A veth pair between two nodes, made where its ends belong. Both names are given or Mininet's (`s-a-eth1`)."""
+
+    intf1: Any
+    intf2: Any
 
     @classmethod
     def makeIntfPair(  # noqa: N802

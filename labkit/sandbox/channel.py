@@ -121,8 +121,8 @@ class Peer(asyncio.Protocol):
         elif kind == EVENT:
             self._handlers[name](**body)
         elif kind == CANCEL:
-            if task := self._tasks.get(number):
-                task.cancel()
+            if running := self._tasks.get(number):
+                running.cancel()
         elif (future := self._calls.get(number)) and not future.done():
             if kind == RESULT:
                 future.set_result(body)

@@ -27,9 +27,9 @@ class Client:
         self._thread.start()
         self._peer = self._await(Peer.over(sock, handlers or {}))
 
-    def call(self, method: str, /, timeout: float | None = None, **params: Any) -> Any:
-        """Ask the lab and wait. Raises what the lab raised, `TimeoutError` after `timeout` seconds."""
-        return self._await(self._peer.call(method, **params), timeout)
+    def call(self, method: str, /, *, within: float | None = None, **params: Any) -> Any:
+        """Ask the lab and wait. Raises what the lab raised, `TimeoutError` after `within` seconds."""
+        return self._await(self._peer.call(method, **params), within)
 
     def close(self) -> None:
         """Say good-bye: the other end sees the end of the stream."""

@@ -52,10 +52,10 @@ class Sandbox:
     def running(self) -> bool:
         return self.process.poll() is None
 
-    def call(self, method: str, /, timeout: float | None = None, **params: Any) -> Any:
+    def call(self, method: str, /, *, within: float | None = None, **params: Any) -> Any:
         """Ask the lab. Raises what it raised; `SandboxError` with the cause when the lab has ended."""
         try:
-            return self._client.call(method, timeout, **params)
+            return self._client.call(method, within=within, **params)
         except SandboxError:
             if self._failure:
                 raise self._failure from None

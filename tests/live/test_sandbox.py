@@ -129,8 +129,8 @@ def test_a_timeout_ends_the_waiting_and_not_the_lab(monkeypatch: pytest.MonkeyPa
     sandbox = Sandbox("inside:main")
     sandbox.call("load", path=__file__)
     with pytest.raises(TimeoutError):
-        sandbox.call("run", timeout=0.05, name="sleep_long", params={})
-    assert sandbox.call("run", timeout=5, name="sleep_short", params={}) == ""
+        sandbox.call("run", within=0.05, name="sleep_long", params={})
+    assert sandbox.call("run", within=5, name="sleep_short", params={}) == ""
     sandbox.close()
     assert not sandbox.running
 

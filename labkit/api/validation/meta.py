@@ -1,0 +1,62 @@
+"""`metadata` of any object: name, namespace, labels, annotations (apimachinery/pkg/api/validation/objectmeta.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from labkit.api.kinds import BY_KIND, RBAC
+from labkit.api.problem import Problem, forbidden, required, too_long
+from labkit.api.validation import syntax
+
+NAME_CHECKS: dict[str, syntax.Check] = {
+    "Namespace": syntax.dns_label,
+    "Service": syntax.dns1035_label,
+    **{kind: syntax.path_segment for kind, resource in BY_KIND.items() if resource.api_version == RBAC},
+}
+MAX_ANNOTATIONS = 256 * 1024
+
+
+def object_meta(obj: dict[str, Any]) -> Iterator[Problem]:
+    meta = obj.get("metadata") or {}
+    kind = obj["kind"]
+    yield from _name(meta, kind)
+    namespace = meta.get("namespace")
+    if not BY_KIND[kind].namespaced:
+        if namespace:
+            remedy = f"Remove the namespace: a {kind} belongs to the whole cluster."
+            yield forbidden("metadata.namespace", "not allowed on this type", remedy)
+    elif namespace:
+        yield from syntax.checked("metadata.namespace", namespace, syntax.dns_label)
+    yield from labels_and_annotations(meta, "metadata")
+
+
+def _name(meta: dict[str, Any], kind: str) -> Iterator[Problem]:
+    check = NAME_CHECKS.get(kind, syntax.dns_subdomain)
+    name, prefix = meta.get("name"), meta.get("generateName")
+    if name:
+        remedy = "Use lower case letters, digits and hyphens, and begin with a letter."
+        yield from syntax.checked("metadata.name", name, check, "" if check is syntax.path_segment else remedy)
+    elif prefix:
+        # The server appends five characters, so the prefix may end in a hyphen.
+        yield from syntax.checked("metadata.generateName", prefix, lambda value: check(value + "x"))
+    else:
+        yield required("metadata.name", "name or generateName is required", "Give the object a name.")
+
+
+def labels_and_annotations(meta: dict[str, Any], path: str) -> Iterator[Problem]:
+    yield from labels(meta.get("labels") or {}, f"{path}.labels")
+    annotations = meta.get("annotations") or {}
+    for key in annotations:
+        yield from syntax.checked(f"{path}.annotations[{key}]", key, lambda k: syntax.qualified_name(k.lower()))
+    if sum(len(k) + len(v.encode()) for k, v in annotations.items()) > MAX_ANNOTATIONS:
+        yield too_long(f"{path}.annotations", MAX_ANNOTATIONS)
+
+
+def labels(values: dict[str, str], path: str) -> Iterator[Problem]:
+    """Keys and values of a set of labels, or of a selector written as one."""
+    for key, value in values.items():
+        yield from syntax.checked(f"{path}[{key}]", key, syntax.qualified_name)
+        yield from syntax.checked(
+            f"{path}[{key}]", value, syntax.label_value, "Labels hold short words; use an annotation."
+        )

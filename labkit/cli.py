@@ -1,0 +1,98 @@
+"""The command line: `labkit up`, `doctor`, `bench`, `check`, `coverage`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import labkit
+from labkit.errors import LabError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0 when all is well, 1 when not, 2 for a wrong call."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except LabError as error:
+        print(f"labkit: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="labkit", description="Kubernetes networking, for real, on this machine.")
+    parser.add_argument("--version", action="version", version=f"labkit {labkit.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="a lab in the foreground, until Ctrl-C")
+    up.add_argument("--nodes", type=int, default=3, help="number of nodes (3)")
+    up.add_argument("--zones", default="a,b", help="their zones, with commas (a,b)")
+    up.add_argument("--cni", default="ptp", help="how pods hang on their node: ptp or bridge (ptp)")
+    up.add_argument("--manifest", action="append", default=[], metavar="FILE", help="Kubernetes YAML to apply; may be repeated")
+    up.set_defaults(run=_up)
+
+    doctor = commands.add_parser("doctor", help="what this machine offers for a lab, and what is missing")
+    doctor.set_defaults(run=_doctor)
+
+    bench = commands.add_parser("bench", help="measure, beside the bare tools, in one run")
+    bench.add_argument("what", choices=["start"], help="start: from nothing to 30 pods and 10 Services that answer")
+    bench.add_argument("--rounds", type=int, default=5, help="how often to repeat (5)")
+    bench.add_argument("--json", action="store_true", help="figures as JSON")
+    bench.set_defaults(run=_bench)
+
+    check = commands.add_parser("check", help="execute a notebook without a browser and say what it saw")
+    check.add_argument("notebook", type=Path)
+    check.set_defaults(run=_check)
+
+    coverage = commands.add_parser("coverage", help="which points of the curriculum the notebooks demonstrate")
+    coverage.add_argument("arguments", nargs=argparse.REMAINDER)
+    coverage.set_defaults(run=_coverage)
+    return parser
+
+
+# Each command imports what it needs: `labkit --version` need not wait for pandas.
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from labkit.lab.up import up
+
+    return up(arguments.nodes, arguments.zones.split(","), arguments.cni, arguments.manifest)
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from labkit.lab.doctor import examine
+
+    report = examine()
+    print(report)
+    return 0 if report.usable else 1
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from labkit.lab.bench import bench_start
+
+    report = bench_start(arguments.rounds)
+    print(report.as_json() if arguments.json else report)
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from labkit.learn.execution import execute
+
+    seen = execute(arguments.notebook)
+    print(seen)
+    return 0 if seen.good else 1
+
+
+def _coverage(arguments: argparse.Namespace) -> int:
+    from labkit.learn import coverage
+
+    return coverage.main(arguments.arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

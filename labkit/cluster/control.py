@@ -1,0 +1,125 @@
+"""Control: the store with its controllers, the node agents, and what the notebook can ask for.
+
+    notebook ──> apply, get, wait, … ──> Admission ──> Store <──> controllers (reconcile loop)
+                                                         │
+                             Kubelet, NodeRules, dns <───┘ watch
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from labkit.cluster.datacenter import DataCenter
+from labkit.cluster.kubelet import Kubelet
+from labkit.cluster.node_rules import NodeRules
+from labkit.cluster.plane import Plane
+from labkit.cluster.questions import Questions
+from labkit.cluster.waiting import Waiting
+from labkit.cluster.work import Work
+from labkit.cni import routes
+from labkit.cni.plugins import PLUGINS
+from labkit.control.store import Raw
+from labkit.control.watch import Event
+from labkit.dns import addon
+from labkit.linux import iptables
+from labkit.net.topology import POD_NETWORK, Machine, plan
+from labkit.sandbox.channel import Handler, Peer
+
+DNS_KINDS = ("ConfigMap", "EndpointSlice", "Namespace", "Pod", "Service")
+
+
+class Control:
+    """Everything that the control process does. 
+
+    roles: the channels to the other processes, by name; `events` is what those may tell. handlers: what a client may ask.
+    """
+
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        self.roles: dict[str, Peer] = {}
+        self.handlers: dict[str, Handler] = {"start": self.start}  # more of them once the cluster stands
+        self.events: dict[str, Handler] = {
+            "container": self._container,
+            "event": self._event,
+            "corefile": self._corefile,
+        }
+        self._progress = progress
+        self._work = Work(_report)
+
+    async def start(self, nodes: int, zones: Sequence[str], cni: str, link: Mapping[str, Any], seed: int) -> Raw:
+        """Build the data centre and the cluster on it; returns the facts about them, with DNS answering."""
+        random.seed(seed)  # Mininet draws hardware addresses from it
+        site = plan(nodes, zones)
+        self._progress("network")
+        self._datacenter = datacenter = DataCenter(site, dict(link))
+        for name, ways in routes.plan(site).items():
+            routes.apply(datacenter.net[name].links, ways)
+        variant = iptables.probe(datacenter.places["router"].netns)
+        self._progress("control plane")
+        self._plane = plane = Plane(seed, self._work)
+        with plane.store.transaction():
+            for machine in site.machines:
+                plane.store.create(_node(machine))
+        machines = {m.name: datacenter.places[m.name] for m in site.machines}
+        links = {m.name: datacenter.net[m.name].links for m in site.machines}
+        self._kubelet = Kubelet(plane.store, machines, links, PLUGINS[cni], self.roles, self._work)
+        plane.store.watch(DNS_KINDS, self._tell_dns)
+        plane.apply(addon.addon())
+        self._rules = NodeRules(plane.store, machines, variant, POD_NETWORK, self._work)
+        await self._rules.start()
+        waiting = Waiting(plane)
+        self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles)
+        self.handlers.update(plane.handlers() | waiting.handlers() | self._questions.handlers())
+        self._progress("DNS")
+        await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
+        self.roles["dns"].notify("synced")
+        return {
+            "nodes": {m.name: m.zone for m in site.machines},
+            "cni": cni,
+            "iptables": variant.value,
+            "seed": seed,
+            "notes": datacenter.notes,
+        }
+
+    def _tell_dns(self, event: Event) -> None:
+        self.roles["dns"].notify("event", type=event.type, object=event.object)
+
+    def _container(self, uid: str, statuses: list[Raw]) -> None:
+        self._kubelet.container(uid, statuses)
+
+    def _event(self, uid: str, type: str, reason: str, message: str) -> None:  # noqa: A002 - an Event's own field name
+        self._questions.event(uid, type, reason, message)
+
+    def _corefile(self, error: str) -> None:
+        print(f"the Corefile was not taken: {error}", file=sys.stderr)  # noqa: T201 - the lab's log
+
+
+def _node(machine: Machine) -> Raw:
+    """A Node as its kubelet registers it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": machine.name,
+            "labels": {
+                "kubernetes.io/hostname": machine.name,
+                "kubernetes.io/os": "linux",
+                "topology.kubernetes.io/region": "lab",
+                "topology.kubernetes.io/zone": machine.zone,
+            },
+        },
+        "spec": {"podCIDR": machine.pod_cidr, "podCIDRs": [machine.pod_cidr]},
+        "status": {
+            "addresses": [
+                {"type": "InternalIP", "address": machine.address},
+                {"type": "Hostname", "address": machine.name},
+            ],
+            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}],
+        },
+    }
+
+
+def _report(error: BaseException) -> None:
+    sys.excepthook(type(error), error, error.__traceback__)

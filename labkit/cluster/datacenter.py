@@ -1,0 +1,77 @@
+"""The data centre of a lab: the site's plan as a running Mininet network, and the places in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from labkit.linux import netns
+from labkit.linux.underlay import Topo, Underlay
+from labkit.net.place import Place, PlaceKind
+from labkit.net.topology import INTERNET_IP, ROUTER_IP, Site
+
+
+class DataCenter:
+    """Builds the site; `places` by name, `links` as plain facts for pictures, `notes` what could not be emulated.
+
+                      internet ── router ──┬── s-a ── node-1, node-3, …
+                   203.0.113.10            └── s-b ── node-2, …
+
+    link: bandwidth ("bw", Mbit/s) and delay ("delay", "5ms") of the links between switches and router, as Mininet takes them.
+    """
+
+    def __init__(self, site: Site, link: dict[str, Any]) -> None:
+        self.site = site
+        self.net = Underlay(_topo(site, link))
+        self.net.start()
+        self.notes = self.net.notes
+        for name in ("router", *(m.name for m in site.machines)):
+            _write(self.net[name].netns, "net/ipv4/ip_forward", "1")
+        self.places = {p.name: p for p in self._places()}
+        self.links = [
+            {
+                "a": link.intf1.node.name,
+                "a_interface": link.intf1.name,
+                "b": link.intf2.node.name,
+                "b_interface": link.intf2.name,
+            }
+            for link in self.net.links
+        ]
+
+    def _places(self) -> list[Place]:
+        zone_of = {m.name: m for m in self.site.machines}
+        found = []
+        for host in self.net.hosts:
+            addresses = tuple(i.IP() for i in host.intfList() if i.IP())
+            if machine := zone_of.get(host.name):
+                found.append(
+                    Place(host.name, "node", host.netns, host.name, host.name, machine.zone, addresses)
+                )
+            else:
+                kind: PlaceKind = "router" if host.name == "router" else "outside"
+                found.append(Place(host.name, kind, host.netns, host.name, addresses=addresses))
+        zones = {z.switch: z.name for z in self.site.zones}
+        found += [Place(s.name, "switch", s.netns, s.name, zone=zones[s.name]) for s in self.net.switches]
+        return found
+
+
+def _topo(site: Site, link: dict[str, Any]) -> Topo:
+    topo = Topo()
+    topo.addHost("router", ip=None)
+    topo.addHost("internet", ip=f"{INTERNET_IP}/24", defaultRoute=f"via {ROUTER_IP}")
+    topo.addLink("internet", "router", intfName1="eth0", intfName2="outside", params2={"ip": f"{ROUTER_IP}/24"})
+    for zone in site.zones:
+        topo.addSwitch(zone.switch)
+        port = {"ip": f"{zone.gateway}/24", **link}
+        topo.addLink("router", zone.switch, intfName1=f"zone-{zone.name}", params1=port, params2=dict(link))
+    switches = {zone.name: zone.switch for zone in site.zones}
+    for m in site.machines:
+        topo.addHost(m.name, ip=f"{m.address}/24", defaultRoute=f"via {m.gateway}")
+        topo.addLink(m.name, switches[m.zone], intfName1="eth0")
+    return topo
+
+
+def _write(path: str, setting: str, value: str) -> None:
+    """Set a sysctl of one network namespace."""
+    with netns.entered(path):
+        Path("/proc/sys", setting).write_text(value)

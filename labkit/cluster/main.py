@@ -1,0 +1,32 @@
+"""The first process inside the sandbox: forks the roles, then is control itself."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from labkit.cluster.control import Control
+from labkit.cluster.roles import fork
+from labkit.cluster.traffic import TrafficRole
+from labkit.dns.server import Server
+from labkit.sandbox.channel import Peer
+from labkit.workloads.runtime import Runtime
+
+
+def main(channel: socket.socket) -> None:
+    """Serve the client on `channel` until it goes. What ends a role ends the lab: its traceback is on stderr."""
+    roles = fork({"workload": Runtime, "dns": Server, "traffic": TrafficRole})
+    asyncio.run(_control(channel, roles))
+
+
+async def _control(channel: socket.socket, sockets: dict[str, socket.socket]) -> None:
+    control = Control(lambda step: client.notify("progress", step=step))
+    roles = {name: await Peer.over(sock, control.events) for name, sock in sockets.items()}
+    control.roles.update(roles)
+    client = await Peer.over(channel, control.handlers)
+    ends = {name: asyncio.ensure_future(peer.closed()) for name, peer in {"": client, **roles}.items()}
+    await asyncio.wait(ends.values(), return_when=asyncio.FIRST_COMPLETED)
+    if not ends[""].done():
+        gone = ", ".join(name for name, end in ends.items() if end.done())
+        raise SystemExit(f"the {gone} process of the lab ended")
+

@@ -1,0 +1,105 @@
+"""The control plane: store, admission, controllers, and what a client may read and write."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from labkit.api import kinds
+from labkit.cluster.work import Work
+from labkit.control.admission import Admission
+from labkit.control.apply import apply
+from labkit.control.garbage import GarbageCollector
+from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
+from labkit.control.reconcile import Controller, Failure, Loop
+from labkit.control.store import Raw, Store
+from labkit.endpoints.controllers import EndpointSlices, LegacyEndpoints, Mirroring
+from labkit.errors import LabError
+from labkit.sandbox.channel import Handler
+from labkit.services.admission import ServiceAdmission
+from labkit.workloads.admission import register as register_pods
+from labkit.workloads.deployments import Deployments
+from labkit.workloads.replicasets import ReplicaSets
+from labkit.workloads.scheduler import Scheduler
+
+Key = tuple[str, str, str]
+
+
+class Plane:
+    """The store with its reconcile loop: whatever changes is settled before control does anything else."""
+
+    def __init__(self, seed: int, work: Work) -> None:
+        self.store = Store(seed)
+        self.admission = Admission(self.store)
+        ServiceAdmission(self.store).register(self.admission)
+        self._work = work
+        self._due = False
+        register_pods(self.admission, self.store)
+        every: list[Controller] = [
+            Namespaces(self.store),
+            ServiceAccounts(self.store),
+            GarbageCollector(self.store),
+            Deployments(self.store),
+            ReplicaSets(self.store, self.admission.create),
+            Scheduler(self.store),
+            EndpointSlices(self.store),
+            LegacyEndpoints(self.store),
+            Mirroring(self.store),
+        ]
+        self._loop = Loop(self.store, every, _failed, self._changed)
+        create_initial(self.admission)
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"apply": self.apply, "get": self.get, "list": self.list, "scale": self.scale}
+
+    def apply(self, objects: Sequence[Raw]) -> list[dict[str, str]]:
+        """All of the objects, or none: see `labkit.control.apply`."""
+        return apply(self.admission, objects)
+
+    def get(self, kind: str, namespace: str, name: str) -> Raw:
+        return self.store.get(kind, self.namespace(kind, namespace), name)
+
+    def list(self, kind: str, namespace: str | None) -> Sequence[Raw]:
+        return self.store.list(kind, namespace)
+
+    def scale(self, kind: str, namespace: str, name: str, replicas: int) -> None:
+        """Set `spec.replicas`. Raises `LabError` for a number below 0 and for kinds that have none."""
+        if kind not in ("Deployment", "ReplicaSet") or replicas < 0:
+            raise LabError(f"cannot scale {kind.lower()}/{name} to {replicas}: Deployments and ReplicaSets take 0 or more")
+
+        def change(raw: Raw) -> None:
+            raw["spec"]["replicas"] = replicas
+
+        self.store.update(kind, namespace, name, change)
+
+    def delete(self, kind: str, namespace: str, name: str) -> Key:
+        """Begin to delete an object; returns its key."""
+        key = kind, self.namespace(kind, namespace), name
+        self.store.delete(*key)
+        return key
+
+    def namespace(self, kind: str, namespace: str) -> str:
+        """`namespace`, or nothing for a kind that lives in none."""
+        return namespace if kinds.resource(kind).namespaced else ""
+
+    async def settle(self) -> None:
+        """Wait until no reconcile is due and no node agent has work: what the objects ask for is in the kernel."""
+        while self._due or not self._work.still:
+            await self._work.idle()
+            await asyncio.sleep(0)
+
+    def _changed(self) -> None:
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._drain)
+
+    def _drain(self) -> None:
+        self._due = False
+        self._loop.drain()
+        if (seconds := self._loop.next_due()) is not None:
+            asyncio.get_running_loop().call_later(seconds, self._changed)
+
+
+def _failed(failure: Failure) -> None:
+    print(f"a controller failed: {failure}", file=sys.stderr)  # noqa: T201 - the lab's log

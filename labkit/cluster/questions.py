@@ -1,0 +1,142 @@
+"""What a notebook asks of places: requests, commands, logs, traces, and where everything is."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from labkit.api.objects import Pod
+from labkit.cluster.datacenter import DataCenter
+from labkit.cluster.kubelet import Kubelet
+from labkit.cluster.node_rules import NodeRules
+from labkit.control.store import Raw, Store
+from labkit.errors import NotFound
+from labkit.net.place import Place
+from labkit.sandbox.channel import Handler, Peer
+
+EVENTS = 1000
+
+
+class Questions:
+    """Finds the place that is meant, lets the right process do the work, adds what only control knows."""
+
+    def __init__(
+        self, store: Store, datacenter: DataCenter, kubelet: Kubelet, rules: NodeRules, roles: Mapping[str, Peer]
+    ) -> None:
+        self._store = store
+        self._datacenter = datacenter
+        self._kubelet = kubelet
+        self._rules = rules
+        self._roles = roles
+        self._events: deque[Raw] = deque(maxlen=EVENTS)
+
+    def handlers(self) -> dict[str, Handler]:
+        names = ("find_place", "topology", "request", "run", "logs", "trace", "events")
+        return {name: getattr(self, name) for name in names}
+
+    def find_place(self, kind: str, name: str) -> str:
+        """The full name of what a learner called `name`; `kind` is "pod", "node" or "host".
+
+        A pod may be named by its beginning where only one pod fits. Raises `NotFound` with what there is.
+        """
+        if kind == "pod":
+            return self._pod(name)
+        wanted = ("node",) if kind == "node" else ("router", "outside")
+        there = [p.name for p in self._datacenter.places.values() if p.kind in wanted]
+        if name not in there:
+            raise NotFound(f"there is no {kind} {name!r}; there are {', '.join(sorted(there))}")
+        return name
+
+    def topology(self) -> Raw:
+        """`places`: machines, switches and pods; `links`: what is plugged into what."""
+        places = [*self._datacenter.places.values(), *self._kubelet.places()]
+        return {"places": msgspec.to_builtins(places), "links": self._datacenter.links}
+
+    def event(self, uid: str, kind: str, reason: str, message: str) -> None:
+        """Remember what a kubelet has to say about a pod."""
+        name = next((p["metadata"]["name"] for p in self._store.list("Pod") if p["metadata"]["uid"] == uid), "")
+        self._events.append({"TYPE": kind, "REASON": reason, "OBJECT": f"pod/{name}", "MESSAGE": message})
+
+    def events(self) -> list[Raw]:
+        """The last of them, oldest first."""
+        return list(self._events)
+
+    async def request(self, source: str, url: str, **options: Any) -> list[Raw]:
+        """Requests from a place; each row says which pod really answered."""
+        place = self._place(source)
+        rows: list[Raw] = await self._roles["traffic"].call(
+            "request", place=msgspec.to_builtins(place), nat=self._translators(place), url=url, **options
+        )
+        answering = self._by_address()
+        for row in rows:
+            pod = answering.get((row["server"] or "").rpartition(":")[0])
+            row["pod"] = pod.name if pod else ""
+            row["node"] = pod.spec.node_name if pod else ""
+            row["zone"] = self._datacenter.places[pod.spec.node_name].zone if pod else ""
+        return rows
+
+    async def run(self, place: str, command: str | list[str], timeout: float, stdin: str, env: dict[str, str]) -> Raw:
+        value: Raw = await self._roles["workload"].call(
+            "run",
+            place=msgspec.to_builtins(self._place(place)),
+            command=command,
+            timeout=timeout,
+            stdin=stdin.encode(),
+            env=env,
+        )
+        return value
+
+    async def logs(self, pod: str, container: str) -> str:
+        namespace, name = pod.split("/")
+        uid = self._store.get("Pod", namespace, name)["metadata"]["uid"]
+        text: str = await self._roles["workload"].call("logs", uid=uid, container=container)
+        return text
+
+    async def trace(self, source: str, url: str, timeout: float) -> Raw:
+        """One traced request from a place; see `labkit.trace`."""
+        places = [*self._datacenter.places.values(), *self._kubelet.places()]
+        place = self._place(source)
+        value: Raw = await self._roles["traffic"].call(
+            "trace",
+            places=msgspec.to_builtins(places),
+            source=msgspec.to_builtins(place),
+            nat=self._translators(place),
+            url=url,
+            variant=self._rules.variant.value,
+            timeout=timeout,
+        )
+        return value
+
+    def _place(self, name: str) -> Place:
+        if name in self._datacenter.places:
+            return self._datacenter.places[name]
+        for place in self._kubelet.places():
+            if place.name == name:
+                return place
+        raise NotFound(f"{name} does not run: `k.pods()` shows its state")
+
+    def _translators(self, place: Place) -> list[str]:
+        """The network namespaces that may translate the place's connections: its node, for those outside every node."""
+        machines = self._datacenter.places
+        if place.node:
+            return [machines[place.node].netns]
+        return [machine.netns for machine in machines.values() if machine.kind == "node"]
+
+    def _pod(self, name: str) -> str:
+        namespace, _, wanted = name.partition("/")
+        there = sorted(p["metadata"]["name"] for p in self._store.list("Pod", namespace))
+        if wanted in there:
+            return name
+        fitting = [pod for pod in there if pod.startswith(f"{wanted}-")]
+        if len(fitting) == 1:
+            return f"{namespace}/{fitting[0]}"
+        which = f"several pods are called {wanted!r}" if fitting else f"there is no pod {wanted!r}"
+        names = ", ".join(fitting or there) or "none"
+        raise NotFound(f"{which} in namespace {namespace}: {names}")
+
+    def _by_address(self) -> dict[str, Pod]:
+        pods = self._store.views(Pod)
+        return {p.status.pod_ip: p for p in pods if p.status.pod_ip and not p.spec.host_network}

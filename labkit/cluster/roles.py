@@ -1,0 +1,57 @@
+"""The processes beside control: each a plain object in an asyncio loop of its own, forked from one parent.
+
+    control ── channel ── workload     servers and commands of all pods
+            ── channel ── dns          the CoreDNS pods' server
+            ── channel ── traffic      requests, captures, traces
+
+Whatever is imported by the time of the fork is shared memory. The public methods of the object are what control can call;
+`notify(event, params)` is how it speaks up by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from labkit.sandbox.channel import Handler, Peer
+
+Notify = Callable[[str, dict[str, Any]], None]
+Make = Callable[[Notify], object]
+
+
+def fork(makers: Mapping[str, Make]) -> dict[str, socket.socket]:
+    """Start one process for each role; returns control's ends of their channels. To be called before any loop runs."""
+    channels: dict[str, socket.socket] = {}
+    for name, make in makers.items():
+        mine, theirs = socket.socketpair()
+        if os.fork() == 0:
+            mine.close()
+            for other in channels.values():
+                other.close()
+            _run(make, theirs)
+        theirs.close()
+        channels[name] = mine
+    return channels
+
+
+def _run(make: Make, channel: socket.socket) -> None:
+    """The life of a role's process: it ends with its channel, and says why if that was not the reason."""
+    try:
+        asyncio.run(_serve(make, channel))
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+async def _serve(make: Make, channel: socket.socket) -> None:
+    handlers: dict[str, Handler] = {}
+    peer = await Peer.over(channel, handlers)
+    role = make(lambda event, params: peer.notify(event, **params))
+    handlers.update({name: getattr(role, name) for name in dir(role) if not name.startswith("_")})
+    await peer.closed()

@@ -1,0 +1,125 @@
+"""Waiting for objects to be ready, and saying why they are not."""
+
+from __future__ import annotations
+
+import asyncio
+
+from labkit.api.objects import Deployment, DeploymentStatus, EndpointSlice, Pod, ReplicaSet, Service
+from labkit.cluster.plane import Plane
+from labkit.control.watch import Event
+from labkit.errors import NotFound, WaitTimeout
+from labkit.sandbox.channel import Handler
+
+READY_KINDS = ("Deployment", "ReplicaSet", "Pod")
+
+
+class Waiting:
+    """Answers `wait`: an object is ready, and nothing is under way in the reconcile loop and the node agents."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._store = plane.store
+        self._changed = asyncio.Event()
+        self._store.watch(None, self._heard, initial=False)
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"wait": self.wait, "delete": self.delete}
+
+    async def wait(self, kind: str, namespace: str, name: str, timeout: float) -> None:
+        """Return once the object (or, without a kind, every Deployment and pod) is ready and every node knows.
+
+        Raises `NotFound` where there is no such object, `WaitTimeout` with the reasons after `timeout`.
+        """
+        if kind:
+            self._exists(kind, namespace, name)
+        try:
+            async with asyncio.timeout(timeout):
+                while self._missing(kind, namespace, name):
+                    await self._change()
+                await self._plane.settle()
+        except TimeoutError:
+            what = f"{kind.lower()}/{name}" if kind else "the cluster"
+            reasons = self._missing(kind, namespace, name) or ["its nodes are still being set up"]
+            raise WaitTimeout(f"{what} is not ready after {timeout:g} s: {'; '.join(reasons[:5])}", reasons=reasons) from None
+
+    async def delete(self, kind: str, namespace: str, name: str, timeout: float) -> None:
+        """Delete an object; return once it and what it owned are gone, and every node knows."""
+        gone = self._plane.delete(kind, namespace, name)
+        try:
+            async with asyncio.timeout(timeout):
+                while self._store.find(*gone):
+                    await self._change()
+                await self._plane.settle()
+        except TimeoutError:
+            raise WaitTimeout(f"{kind.lower()}/{name} is not gone after {timeout:g} s") from None
+
+    def _heard(self, _: Event) -> None:
+        self._changed.set()
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _exists(self, kind: str, namespace: str, name: str) -> None:
+        self._store.get(kind, self._plane.namespace(kind, namespace), name)
+
+    def _missing(self, kind: str, namespace: str, name: str) -> list[str]:
+        """What is not ready, one sentence each."""
+        if not kind:
+            return [
+                reason
+                for each in READY_KINDS
+                for raw in self._store.list(each)
+                for reason in self._missing(each, raw["metadata"].get("namespace", ""), raw["metadata"]["name"])
+            ]
+        try:
+            if kind == "Pod":
+                return self._pod(namespace, name)
+            if kind in ("Deployment", "ReplicaSet"):
+                return self._replicas(Deployment if kind == "Deployment" else ReplicaSet, namespace, name)
+            if kind == "Service":
+                return self._service(namespace, name)
+        except NotFound:
+            return [f"{kind.lower()}/{name} was deleted"]
+        return []
+
+    def _pod(self, namespace: str, name: str) -> list[str]:
+        pod = self._store.view(Pod, namespace, name)
+        if pod is None or pod.ready or pod.terminating or pod.status.phase == "Succeeded":
+            return []
+        reasons = {c.type: c.message for c in pod.status.conditions if c.status == "False" and c.message}
+        why = reasons.get("Ready") or reasons.get("PodScheduled") or "it has not been started yet"
+        return [f"pod {name}: {why}"]
+
+    def _replicas(self, cls: type[Deployment] | type[ReplicaSet], namespace: str, name: str) -> list[str]:
+        found = self._store.view(cls, namespace, name)
+        if found is None:
+            return []
+        status, wanted = found.status, found.spec.replicas
+        current = status.observed_generation >= found.metadata.generation
+        updated = status.updated_replicas if isinstance(status, DeploymentStatus) else status.replicas
+        if current and status.replicas == updated == status.available_replicas == wanted:
+            return []
+        labels = found.spec.selector.match_labels
+        pods = [
+            p
+            for p in self._store.views(Pod, namespace)
+            if labels.items() <= p.metadata.labels.items() and not p.ready and not p.terminating
+        ]
+        why = [reason for p in pods for reason in self._pod(namespace, p.name)]
+        return [f"{name} has {status.available_replicas} of {wanted} pods available", *why]
+
+    def _service(self, namespace: str, name: str) -> list[str]:
+        service = self._store.view(Service, namespace, name)
+        if service is None or service.spec.type == "ExternalName":
+            return []
+        slices = [s for s in self._store.views(EndpointSlice, namespace) if s.service == name]
+        if any(e.conditions.ready is not False for s in slices for e in s.endpoints):
+            return []
+        selector = ",".join(f"{k}={v}" for k, v in service.spec.selector.items())
+        pods = [p for p in self._store.views(Pod, namespace) if service.spec.selector.items() <= p.metadata.labels.items()]
+        if not selector:
+            return [f"Service {name} has no selector: it needs EndpointSlices made by hand"]
+        if not pods:
+            return [f"Service {name} selects {selector}, and no pod of namespace {namespace} has these labels"]
+        return [f"Service {name} has no ready endpoint", *(r for p in pods for r in self._pod(namespace, p.name))]

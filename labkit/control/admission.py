@@ -1,0 +1,66 @@
+"""What every object that a client writes goes through before it is stored.
+
+    object -> structure -> defaults -> mutators of its kind -> validation -> validators of its kind -> store
+
+Source: k8s.io/apiserver/pkg/registry/rest/create.go and update.go (BeforeCreate, BeforeUpdate), the order of admission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from labkit.api import schema, validation
+from labkit.api.defaults import default
+from labkit.api.problem import Problem
+from labkit.control import immutable, status
+from labkit.control.store import Raw, Store, key_of
+
+Plugin = Callable[[Raw, Raw | None], Iterable[Problem]]
+"""Called with the new object and the stored one (None on create); yields what is wrong. A mutator may change the new
+object, which is its own."""
+
+
+class Admission:
+    """The way into the store for whatever comes from outside of the control plane, and for the pods it makes."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._mutators: dict[str, list[Plugin]] = {}
+        self._validators: dict[str, list[Plugin]] = {}
+        for kind, validator in immutable.VALIDATORS.items():
+            self.validate(kind, validator)
+
+    def mutate(self, kind: str, mutator: Plugin) -> None:
+        """Add a mutator for a kind; they run in the order in which they were added."""
+        self._mutators.setdefault(kind, []).append(mutator)
+
+    def validate(self, kind: str, validator: Plugin) -> None:
+        """Add a validator for a kind; all of them run, and all that they find is reported at once."""
+        self._validators.setdefault(kind, []).append(validator)
+
+    def create(self, raw: Raw) -> Raw:
+        """Check, complete and store a new object. Raises `ApiError`: BadRequest, Invalid, and those of the store."""
+        self.check_structure(raw)
+        if raw["kind"] != "Node":  # a kubelet registers its node with a status; all others begin without one
+            raw = {field: value for field, value in raw.items() if field != "status"}
+        return self.store.create(self._admit(default(raw), None))
+
+    def replace(self, raw: Raw) -> Raw:
+        """Check, complete and store an object in place of the stored one. Raises as `create` does, and Conflict."""
+        self.check_structure(raw)
+        new = default(raw)
+        return self.store.replace(self._admit(new, self.store.get(*key_of(new))))
+
+    def check_structure(self, raw: Raw) -> None:
+        """Raises BadRequest, with all problems, where the object does not have the shape of its kind."""
+        if problems := schema.problems(raw):
+            raise status.bad_request(problems)
+
+    def _admit(self, new: Raw, old: Raw | None) -> Raw:
+        kind, _, name = key_of(new)
+        problems = [problem for mutator in self._mutators.get(kind, ()) for problem in mutator(new, old)]
+        problems += validation.problems(new)
+        problems += [problem for validator in self._validators.get(kind, ()) for problem in validator(new, old)]
+        if problems:
+            raise status.invalid(kind, name or new["metadata"].get("generateName", ""), problems)
+        return new

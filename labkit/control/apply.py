@@ -1,0 +1,88 @@
+"""`kubectl apply` of a list of objects, as one change: all of them or, where one is refused, none.
+
+    objects -> namespaces first -> each: create, or merge with what is stored -> admission
+            (all in one transaction of the store: watchers see the end of it or nothing)
+
+Source: kubectl/pkg/cmd/apply (client-side apply) and its last-applied-configuration annotation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from labkit.api import kinds
+from labkit.api.problem import Problem
+from labkit.api.schema import definition
+from labkit.control import status
+from labkit.control.admission import Admission
+from labkit.control.merge import merge
+from labkit.control.store import Raw, copy, key_of
+from labkit.errors import ApiError
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def apply(admission: Admission, objects: Sequence[Raw]) -> list[dict[str, str]]:
+    """Bring the store to what the objects say; returns {kind, name, namespace, result} for each, in their order.
+
+    `result` is created, configured or unchanged. An object may live in a namespace that comes later in the list.
+    Raises `ApiError` where anything is refused, with nothing stored: `details["status"]` is the first refusal,
+    `details["refused"]` lists them all as {index, status, problems}.
+    """
+    results: list[dict[str, str]] = [{} for _ in objects]
+    refused: list[tuple[int, ApiError]] = []
+    with admission.store.transaction():
+        for index in sorted(range(len(objects)), key=lambda index: objects[index].get("kind") != "Namespace"):
+            try:
+                results[index] = _apply(admission, objects[index])
+            except ApiError as error:
+                refused.append((index, error))
+        if refused:
+            raise _refusal(objects, sorted(refused, key=lambda item: item[0]))
+    return results
+
+
+def _apply(admission: Admission, given: Raw) -> dict[str, str]:
+    admission.check_structure(given)
+    wanted = _prepared(given)
+    kind, namespace, name = key_of(wanted)
+    if not name and "generateName" in wanted["metadata"]:
+        remedy = "Give it a metadata.name, or create it instead of applying it."
+        raise status.bad_request([Problem("metadata.generateName", "cannot use generate name with apply", remedy)])
+    current = admission.store.find(kind, namespace, name)
+    if current is None:
+        stored = admission.create(wanted)
+        result = "created"
+    else:
+        shape = definition(wanted["apiVersion"], kind) or {}
+        last = msgspec.json.decode(current["metadata"].get("annotations", {}).get(LAST_APPLIED, "{}"))
+        stored = admission.replace(merge(last, wanted, current, shape))
+        result = "unchanged" if stored is current else "configured"
+    return {"kind": kind, "namespace": namespace, "name": stored["metadata"]["name"], "result": result}
+
+
+def _prepared(given: Raw) -> Raw:
+    """The object as kubectl sends it: in a namespace, and with itself in an annotation."""
+    wanted = copy(given)
+    metadata = wanted["metadata"] = wanted.get("metadata") or {}
+    if kinds.resource(wanted["kind"]).namespaced:
+        metadata["namespace"] = metadata.get("namespace") or "default"
+    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
+    metadata["annotations"] = annotations
+    text = _encode(wanted).decode() + "\n"
+    metadata["annotations"] = {**annotations, LAST_APPLIED: text}
+    return wanted
+
+
+def _refusal(objects: Sequence[Raw], refused: Sequence[tuple[int, ApiError]]) -> ApiError:
+    listed: list[dict[str, Any]] = [{"index": index, "problems": [], **error.details} for index, error in refused]
+    messages = [error.message for _, error in refused]
+    count = len(objects)
+    if count > 1:
+        messages.insert(0, f"nothing was applied: {len(refused)} of {count} objects were refused")
+    return ApiError("\n".join(messages), status=refused[0][1].details["status"], refused=listed)

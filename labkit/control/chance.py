@@ -1,0 +1,45 @@
+"""Repeatable chance: the names, uids and numbers that a real cluster draws at random.
+
+Each draw is a hash of the lab's seed, of what it is for, and of how many were drawn for that before. So the same
+objects get the same names in every run, whatever else the lab holds and in whatever order it was made; and what is
+deleted and made anew gets a new name, as in a real cluster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import Counter
+
+# k8s.io/apimachinery/pkg/util/rand: no vowels and no look-alikes, so that no words and no misreadings arise.
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+SUFFIX_LENGTH = 5
+LONGEST_BASE = 63 - SUFFIX_LENGTH  # k8s.io/apiserver/pkg/storage/names
+
+
+class Chance:
+    """Draws that depend on the seed and on what they are for, not on the order of other draws."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.drawn: Counter[tuple[str, ...]] = Counter()
+
+    def number(self, *purpose: str) -> int:
+        """A number of 64 bits: always the same one for the same purpose."""
+        text = "\0".join((str(self._seed), *purpose))
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
+
+    def uid(self, *purpose: str) -> str:
+        """A fresh uid of version 4's shape."""
+        return str(uuid.UUID(int=self.fresh("uid", *purpose) << 64 | self.fresh("uid", *purpose), version=4))
+
+    def name(self, base: str, *purpose: str) -> str:
+        """`base` and a fresh suffix of five characters, as the API server completes a `generateName`."""
+        number = self.fresh("name", base, *purpose)
+        letters = (ALPHABET[number // len(ALPHABET) ** i % len(ALPHABET)] for i in range(SUFFIX_LENGTH))
+        return base[:LONGEST_BASE] + "".join(letters)
+
+    def fresh(self, *purpose: str) -> int:
+        """A number of 64 bits: another one at each call for the same purpose."""
+        self.drawn[purpose] += 1
+        return self.number(*purpose, str(self.drawn[purpose]))

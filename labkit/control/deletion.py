@@ -1,0 +1,54 @@
+"""How objects go: at once, after a grace period, when they are empty, when their finalizers are gone.
+
+Source: k8s.io/apiserver/pkg/registry/rest/delete.go; pkg/registry/core/pod/strategy.go, CheckGracefulDelete.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+Raw = dict[str, Any]
+
+LASTING = frozenset({"default", "kube-system", "kube-public"})
+"""Namespaces that cannot be deleted (NamespaceLifecycle admission)."""
+
+
+def timestamp(moment: datetime) -> str:
+    """A time as the API writes it: RFC 3339 in whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def grace_period(raw: Raw, asked: int | None) -> int:
+    """Seconds that the object has left when it is deleted: 0 for all but a pod that may run on a node."""
+    running = raw.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+    if raw["kind"] != "Pod" or not raw["spec"].get("nodeName") or not running:
+        return 0
+    return asked if asked is not None else int(raw["spec"].get("terminationGracePeriodSeconds", 30))
+
+
+def lingers(raw: Raw, grace: int) -> bool:
+    """Whether a deletion only begins now."""
+    return grace > 0 or raw["kind"] == "Namespace" or bool(raw["metadata"].get("finalizers"))
+
+
+def released(raw: Raw) -> bool:
+    """Whether an object that is being deleted has lost the last thing that held it."""
+    metadata = raw["metadata"]
+    if "deletionTimestamp" not in metadata or metadata.get("finalizers") or raw["kind"] == "Namespace":
+        return False
+    return not metadata.get("deletionGracePeriodSeconds")
+
+
+def marked(raw: Raw, grace: int, now: datetime) -> Raw:
+    """The object with its deletion begun; itself where that was so before and no later."""
+    metadata = dict(raw["metadata"])
+    if "deletionTimestamp" in metadata and metadata.get("deletionGracePeriodSeconds", 0) <= grace:
+        return raw
+    metadata["deletionTimestamp"] = timestamp(now + timedelta(seconds=grace))
+    metadata["deletionGracePeriodSeconds"] = grace
+    if "generation" in metadata:
+        metadata["generation"] += 1
+    if raw["kind"] == "Namespace":
+        return {**raw, "metadata": metadata, "status": {**raw.get("status", {}), "phase": "Terminating"}}
+    return {**raw, "metadata": metadata}

@@ -1,0 +1,32 @@
+"""Indexes of the store: from a value that objects have to the objects that have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Key = tuple[str, str, str]
+"""(kind, namespace, name)"""
+
+
+class Index:
+    """Keys of the objects by the values that a function of the object gives."""
+
+    def __init__(self, values: Callable[[dict[str, Any]], Iterable[str]]) -> None:
+        self._values = values
+        self._keys: dict[str, set[Key]] = {}
+
+    def keys(self, value: str) -> list[Key]:
+        """In order, so that what is done with them does not depend on the order of events."""
+        return sorted(self._keys.get(value, ()))
+
+    def move(self, key: Key, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        """The object of `key` was `old` and is `new`; None where there is none."""
+        before = set() if old is None else set(self._values(old))
+        after = set() if new is None else set(self._values(new))
+        for value in before - after:
+            self._keys[value].discard(key)
+            if not self._keys[value]:
+                del self._keys[value]
+        for value in after - before:
+            self._keys.setdefault(value, set()).add(key)

@@ -1,0 +1,69 @@
+"""Namespaces: those that every cluster has, what each of them has, and how they go with all that is in them.
+
+Source: kubernetes/pkg/controller/namespace, pkg/controller/serviceaccount/serviceaccounts_controller.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from labkit.control.admission import Admission
+from labkit.control.store import Store, key_of
+from labkit.control.watch import Event
+
+INITIAL = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+
+def create_initial(admission: Admission) -> None:
+    """The namespaces that a cluster starts with."""
+    for name in INITIAL:
+        admission.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+class Namespaces:
+    """Empties a namespace that is being deleted, then lets it go. Keys are names."""
+
+    name = "namespace"
+    kinds = None
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def keys(self, event: Event) -> Iterable[str]:
+        metadata = event.object["metadata"]
+        if event.object["kind"] == "Namespace":
+            return [metadata["name"]] if "deletionTimestamp" in metadata else []
+        return [metadata["namespace"]] if event.type == "DELETED" and metadata.get("namespace") else []
+
+    def reconcile(self, key: str) -> None:
+        namespace = self._store.find("Namespace", "", key)
+        if namespace is None or "deletionTimestamp" not in namespace["metadata"]:
+            return
+        for raw in self._store.indexed("namespace", key):
+            # Deleting one may have taken others with it.
+            if "deletionTimestamp" not in raw["metadata"] and self._store.find(*key_of(raw)) is not None:
+                self._store.delete(*key_of(raw))
+        if not self._store.indexed("namespace", key):
+            self._store.finalize("Namespace", "", key)
+
+
+class ServiceAccounts:
+    """Sees to it that every namespace has its ServiceAccount `default`. Keys are namespaces."""
+
+    name = "serviceaccount"
+    kinds = frozenset({"Namespace", "ServiceAccount"})
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def keys(self, event: Event) -> Iterable[str]:
+        metadata = event.object["metadata"]
+        return [metadata.get("namespace") or metadata["name"]]
+
+    def reconcile(self, key: str) -> None:
+        namespace = self._store.find("Namespace", "", key)
+        if namespace is None or "deletionTimestamp" in namespace["metadata"]:
+            return
+        if self._store.find("ServiceAccount", key, "default") is None:
+            metadata = {"name": "default", "namespace": key}
+            self._store.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})

@@ -1,0 +1,300 @@
+"""The lab's only state: API objects as whole JSON values, with versions, watches and indexes.
+
+    admission, controllers -- create, replace, update, delete --> Store -- Event --> watchers, in order
+
+An object in the store is never changed in place: a write puts a new value in its place. So whoever gets one may keep
+and read it for as long as they like, and must not change it.
+Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go, pkg/registry/rest/{create,update,delete}.go.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from labkit.api import objects
+from labkit.control import deletion, status
+from labkit.control.chance import Chance
+from labkit.control.index import Index, Key
+from labkit.control.watch import Event, EventType, Watch, Watches
+
+Raw = dict[str, Any]
+T = TypeVar("T", bound=objects.Object)
+
+COUNTED = frozenset({"DaemonSet", "Deployment", "Ingress", "Job", "NetworkPolicy", "Pod", "ReplicaSet", "StatefulSet"})
+"""Kinds whose generation is counted: it rises when something outside metadata and status changes."""
+KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+"""Metadata that only the store writes."""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+def copy(raw: Raw) -> Raw:
+    """A copy that shares nothing with the original."""
+    value: Raw = _decode(_encode(raw))
+    return value
+
+
+def key_of(raw: Raw) -> Key:
+    """(kind, namespace, name); the namespace of a cluster-scoped object is empty."""
+    metadata = raw["metadata"]
+    return raw["kind"], metadata.get("namespace", ""), metadata.get("name", "")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """Every object of the lab. Writes are synchronous: watchers hear of each before it returns.
+
+    seed: of uids and generated names; now: the clock. What it refuses is an `ApiError` with a real `Status`.
+    """
+
+    def __init__(self, seed: int = 0, now: Callable[[], datetime] = utc_now) -> None:
+        self.chance = Chance(seed)
+        self.now = now
+        self._version = 0
+        self._objects: dict[str, dict[tuple[str, str], Raw]] = {}
+        self._views: dict[Key, tuple[Raw, objects.Object]] = {}
+        self._created: dict[Key, int] = {}
+        self._indexes: dict[str, Index] = {}
+        self._watches = Watches()
+        self._journal: list[tuple[Key, Raw | None, Event]] | None = None
+        self.add_index("namespace", lambda raw: [raw["metadata"].get("namespace", "")])
+        self.add_index("node", lambda raw: [raw["spec"].get("nodeName", "")] if raw["kind"] == "Pod" else [])
+        self.add_index("owner", lambda raw: [ref["uid"] for ref in raw["metadata"].get("ownerReferences", ())])
+
+    @property
+    def version(self) -> str:
+        """ResourceVersion of the latest write."""
+        return str(self._version)
+
+    def find(self, kind: str, namespace: str, name: str) -> Raw | None:
+        return self._objects.get(kind, {}).get((namespace, name))
+
+    def get(self, kind: str, namespace: str, name: str) -> Raw:
+        """The object. Raises NotFound."""
+        if (raw := self.find(kind, namespace, name)) is None:
+            raise status.not_found(kind, name)
+        return raw
+
+    def list(self, kind: str, namespace: str | None = None) -> tuple[Raw, ...]:
+        """Objects of a kind in order of namespace and name; of all namespaces when None."""
+        found = self._objects.get(kind, {})
+        return tuple(found[place] for place in sorted(found) if namespace is None or place[0] == namespace)
+
+    def indexed(self, index: str, value: str) -> tuple[Raw, ...]:
+        """Objects for which an index has this value, in order of kind, namespace and name."""
+        keys = self._indexes[index].keys(value)
+        return tuple(self._objects[kind][namespace, name] for kind, namespace, name in keys)
+
+    def view(self, cls: type[T], namespace: str, name: str) -> T | None:
+        """The object as its struct, made once for each version; None where there is no such object."""
+        raw = self.find(cls.__name__, namespace, name)
+        return None if raw is None else self.typed(cls, raw)
+
+    def views(self, cls: type[T], namespace: str | None = None) -> tuple[T, ...]:
+        """All objects of a kind as structs, in order of namespace and name."""
+        return tuple(self.typed(cls, raw) for raw in self.list(cls.__name__, namespace))
+
+    def typed(self, cls: type[T], raw: Raw) -> T:
+        """An object of this store as its struct."""
+        key = key_of(raw)
+        cached = self._views.get(key)
+        if cached and cached[0] is raw and isinstance(cached[1], cls):
+            return cached[1]
+        struct = objects.view(raw, cls)
+        self._views[key] = raw, struct
+        return struct
+
+    def created(self, raw: Raw) -> int:
+        """A number that is greater the later the object was created (timestamps tell whole seconds only)."""
+        return self._created[key_of(raw)]
+
+    def create(self, raw: Raw) -> Raw:
+        """Store a new object; returns it as stored. Raises AlreadyExists; NotFound or Forbidden for its namespace."""
+        raw = copy(raw)
+        metadata = raw.setdefault("metadata", {})
+        if not metadata.get("name") and (base := metadata.get("generateName")):
+            metadata["name"] = self.chance.name(base, raw["kind"], metadata.get("namespace", ""))
+        key = key_of(raw)
+        if self.find(*key) is not None:
+            raise status.already_exists(key[0], key[2])
+        self._check_namespace(*key)
+        for field in KEPT:
+            metadata.pop(field, None)
+        metadata["uid"] = self.chance.uid(*key)
+        metadata["creationTimestamp"] = deletion.timestamp(self.now())
+        if key[0] in COUNTED:
+            metadata["generation"] = 1
+        self._created[key] = self._version + 1
+        return self._write("ADDED", raw, None)
+
+    def replace(self, raw: Raw) -> Raw:
+        """Put a new value in place of an object, all but its status. Raises NotFound, or Conflict where
+        `metadata.resourceVersion` is given and is not the stored one.
+        """
+        old = self._current(raw)
+        return self._commit(old, {**raw, "status": old.get("status")})
+
+    def replace_status(self, raw: Raw) -> Raw:
+        """Put a new status in place of the stored one, and nothing else. Raises as `replace` does."""
+        old = self._current(raw)
+        return self._commit(old, {**old, "status": raw.get("status")})
+
+    def update(self, kind: str, namespace: str, name: str, change: Callable[[Raw], None]) -> Raw:
+        """Let `change` change a copy of the object, whatever part of it, and store that. Raises NotFound."""
+        old = self.get(kind, namespace, name)
+        new = copy(old)
+        change(new)
+        return self._commit(old, new)
+
+    def delete(
+        self, kind: str, namespace: str, name: str, *, grace: int | None = None, orphan: bool = False, uid: str = ""
+    ) -> Raw:
+        """Delete an object, or begin to; returns its last state. Raises NotFound, Forbidden, Conflict (another uid).
+
+        A pod on a node stays, with a deletionTimestamp, until the kubelet says `finalize`, unless `grace` (seconds) is
+        0; a Namespace until it is empty; an object with finalizers until they are gone. With `orphan` its dependents
+        forget it; else the garbage collector deletes them.
+        """
+        old = self.get(kind, namespace, name)
+        if uid and uid != (stored := old["metadata"]["uid"]):
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {stored}"
+            raise status.conflict(kind, name, why)
+        if kind == "Namespace" and name in deletion.LASTING:
+            raise status.forbidden(kind, name, "this namespace may not be deleted")
+        if orphan:
+            for child in self.indexed("owner", old["metadata"]["uid"]):
+                self.disown(child, old["metadata"]["uid"])
+        seconds = deletion.grace_period(old, grace)
+        if not deletion.lingers(old, seconds):
+            return self._remove(old)
+        new = deletion.marked(old, seconds, self.now())
+        return old if new is old else self._write("MODIFIED", new, old)
+
+    def finalize(self, kind: str, namespace: str, name: str) -> None:
+        """Say that nothing is left of an object that is being deleted: it goes, unless a finalizer holds it."""
+        old = self.get(kind, namespace, name)
+        if not old["metadata"].get("finalizers"):
+            self._remove(old)
+        elif old["metadata"].get("deletionGracePeriodSeconds"):
+            metadata = {**old["metadata"], "deletionGracePeriodSeconds": 0}
+            self._write("MODIFIED", {**old, "metadata": metadata}, old)
+
+    def disown(self, child: Raw, uid: str) -> None:
+        """Take one owner, by uid, from an object's ownerReferences."""
+        metadata = dict(child["metadata"])
+        metadata["ownerReferences"] = [ref for ref in metadata["ownerReferences"] if ref["uid"] != uid]
+        if not metadata["ownerReferences"]:
+            del metadata["ownerReferences"]
+        self._write("MODIFIED", {**child, "metadata": metadata}, child)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes of the block, or none where it raises. Watchers hear of them after the block."""
+        if self._journal is not None:  # inside another one, which decides
+            yield
+            return
+        journal = self._journal = []
+        version, drawn = self._version, Counter(self.chance.drawn)
+        try:
+            yield
+        except BaseException:
+            for key, old, _ in reversed(journal):
+                self._put(key, old)
+            self._version, self.chance.drawn = version, drawn
+            raise
+        finally:
+            self._journal = None
+        for _, _, event in journal:
+            self._watches.announce(event)
+        self._watches.dispatch()
+
+    def watch(self, kinds: Iterable[str] | None, callback: Callable[[Event], None], initial: bool = True) -> Watch:
+        """Call back for every change of these kinds (None: all), in order and one at a time: a write that a callback
+        makes is announced after those before it. With `initial` comes first what is there, as ADDED.
+        """
+        watch = Watch(None if kinds is None else frozenset(kinds), callback)
+        present = sorted(self._objects if watch.kinds is None else watch.kinds) if initial else []
+        self._watches.add(watch, (Event("ADDED", raw) for kind in present for raw in self.list(kind)))
+        self._watches.dispatch()
+        return watch
+
+    def add_index(self, name: str, values: Callable[[Raw], Iterable[str]]) -> None:
+        """Keep an index over all objects: `indexed(name, value)` finds those for which `values` gave the value."""
+        index = self._indexes[name] = Index(values)
+        for found in self._objects.values():
+            for raw in found.values():
+                index.move(key_of(raw), None, raw)
+
+    def _check_namespace(self, kind: str, namespace: str, name: str) -> None:
+        """NamespaceLifecycle: what lives in a namespace needs one, and not one that is going."""
+        if namespace and "deletionTimestamp" in self.get("Namespace", "", namespace)["metadata"]:
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            gone = f"namespace {namespace} is being terminated"
+            cause = {"reason": "NamespaceTerminating", "message": gone, "field": "metadata.namespace"}
+            raise status.forbidden(kind, name, why, [cause])
+
+    def _current(self, raw: Raw) -> Raw:
+        kind, namespace, name = key_of(raw)
+        old = self.get(kind, namespace, name)
+        wanted = raw["metadata"].get("resourceVersion")
+        if wanted and wanted != old["metadata"]["resourceVersion"]:
+            raise status.conflict(kind, name)
+        return old
+
+    def _commit(self, old: Raw, new: Raw) -> Raw:
+        """Store `new` in place of `old`. Equal values make no version and no event."""
+        new = copy(new)
+        if new.get("status") is None:
+            new.pop("status", None)
+        metadata = new["metadata"]
+        for field in (*KEPT, "resourceVersion"):
+            metadata.pop(field, None)
+            if field in old["metadata"]:
+                metadata[field] = old["metadata"][field]
+        if new == old:
+            return old
+        if "generation" in metadata and new.get("spec") != old.get("spec"):
+            metadata["generation"] += 1
+        return self._remove(new) if deletion.released(new) else self._write("MODIFIED", new, old)
+
+    def _write(self, change: EventType, new: Raw, old: Raw | None) -> Raw:
+        self._version += 1
+        new["metadata"]["resourceVersion"] = self.version
+        self._record(key_of(new), new, Event(change, new, old))
+        return new
+
+    def _remove(self, old: Raw) -> Raw:
+        self._version += 1
+        last = {**old, "metadata": {**old["metadata"], "resourceVersion": self.version}}
+        self._record(key_of(old), None, Event("DELETED", last, old))
+        return last
+
+    def _record(self, key: Key, new: Raw | None, event: Event) -> None:
+        old = self.find(*key)
+        self._put(key, new)
+        if self._journal is not None:
+            self._journal.append((key, old, event))
+            return
+        self._watches.announce(event)
+        self._watches.dispatch()
+
+    def _put(self, key: Key, raw: Raw | None) -> None:
+        found = self._objects.setdefault(key[0], {})
+        old = found.get(key[1:])
+        for index in self._indexes.values():
+            index.move(key, old, raw)
+        self._views.pop(key, None)
+        if raw is None:
+            found.pop(key[1:], None)
+        else:
+            found[key[1:]] = raw

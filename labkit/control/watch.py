@@ -1,0 +1,66 @@
+"""Watching the store: every change to everybody who asked for it, in order, one at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import msgspec
+
+EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One change of one object; `old` is what was there before (None when ADDED)."""
+
+    type: EventType
+    object: dict[str, Any]
+    old: dict[str, Any] | None = None
+
+
+class Watch:
+    """A watcher's place; `stop` ends it, also for events that are on their way. `kinds` None means all."""
+
+    def __init__(self, kinds: frozenset[str] | None, callback: Callable[[Event], None]) -> None:
+        self.kinds = kinds
+        self.callback = callback
+        self.active = True
+
+    def stop(self) -> None:
+        self.active = False
+
+
+class Watches:
+    """All watchers of a store, and the events that they have not seen yet."""
+
+    def __init__(self) -> None:
+        self._watches: list[Watch] = []
+        self._waiting: deque[tuple[Watch, Event]] = deque()
+        self._busy = False
+
+    def add(self, watch: Watch, initial: Iterable[Event]) -> None:
+        self._waiting.extend((watch, event) for event in initial)
+        self._watches.append(watch)
+
+    def announce(self, event: Event) -> None:
+        self._watches = [watch for watch in self._watches if watch.active]
+        kind = event.object["kind"]
+        self._waiting.extend((watch, event) for watch in self._watches if watch.kinds is None or kind in watch.kinds)
+
+    def dispatch(self) -> None:
+        """Call back for what waits. A call from within a callback returns at once: the outer one goes on with it.
+
+        A callback must not raise; where one does, the caller gets its error, and what is behind it waits for the next
+        dispatch.
+        """
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._waiting:
+                watch, event = self._waiting.popleft()
+                if watch.active:
+                    watch.callback(event)
+        finally:
+            self._busy = False

@@ -1,0 +1,160 @@
+"""The EndpointSlices of a Service: a pure function of the Service, its pods, the nodes and the slices that exist.
+
+    pods --by family, by ports they have--> endpoints --pack--> slices of at most 100
+
+Source: k8s.io/endpointslice (reconciler.go, utils.go, trafficdist/trafficdist.go) of v1.34.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from labkit.api import objects
+from labkit.api.objects import (
+    Endpoint,
+    EndpointConditions,
+    EndpointHints,
+    EndpointPort,
+    EndpointSlice,
+    ForNode,
+    ForZone,
+    Node,
+    ObjectMeta,
+    OwnerReference,
+    Pod,
+    Service,
+)
+from labkit.endpoints.packing import MAX_ENDPOINTS, pack
+from labkit.endpoints.pods import addresses, endpoint_ports, family, hostname, reachable, reference, selects
+
+MANAGER = "endpointslice-controller.k8s.io"
+SERVICE_NAME = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+HEADLESS = "service.kubernetes.io/headless"
+
+Ports = tuple[EndpointPort, ...]
+
+
+def plan(
+    service: Service,
+    pods: Sequence[Pod],
+    nodes: Mapping[str, Node],
+    existing: Sequence[EndpointSlice],
+    limit: int = MAX_ENDPOINTS,
+) -> tuple[EndpointSlice, ...]:
+    """The slices that should exist; one without a name is new, one of `existing` that is not among them should go.
+
+    existing: the slices of this Service that this controller manages. A Service whose pods give no endpoint has one
+    slice without endpoints and ports.
+    """
+    members = [pod for pod in pods if selects(service, pod) and reachable(pod)]
+    owned = sorted((s for s in existing if _owned(s, service)), key=lambda s: s.name)
+    planned: list[EndpointSlice] = []
+    for address_type in service.spec.ip_families or ("IPv4",):
+        planned += _family(
+            service, members, nodes, [s for s in owned if s.address_type == address_type], address_type, limit
+        )
+    return tuple(planned)
+
+
+def to_raw(planned: EndpointSlice) -> dict[str, Any]:
+    """A slice as JSON, with the fields that the API writes though they have their default."""
+    raw = objects.raw(planned)
+    raw |= {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": planned.address_type}
+    raw.setdefault("endpoints", [])
+    raw["ports"] = [{"name": port.name, "protocol": port.protocol, **objects.raw(port)} for port in planned.ports]
+    return raw
+
+
+def _family(
+    service: Service,
+    pods: Sequence[Pod],
+    nodes: Mapping[str, Node],
+    existing: Sequence[EndpointSlice],
+    address_type: str,
+    limit: int,
+) -> list[EndpointSlice]:
+    groups: dict[frozenset[EndpointPort], tuple[Ports, list[Endpoint]]] = {}
+    for pod in pods:
+        found = tuple(address for address in addresses(pod) if family(address) == address_type)
+        # A pod of an unknown node is about to go, unless the Service wants every address there is.
+        if found and (pod.spec.node_name in nodes or service.spec.publish_not_ready_addresses):
+            ports = endpoint_ports(service, pod)
+            group = groups.setdefault(frozenset(ports), (ports, []))
+            group[1].append(_endpoint(service, pod, nodes.get(pod.spec.node_name), found))
+
+    planned: list[EndpointSlice] = []
+    spare = list(existing)
+    for key, (ports, endpoints) in groups.items():
+        slices = [s for s in existing if frozenset(s.ports) == key]
+        packed = pack(endpoints, [s.endpoints for s in slices], limit)
+        for place, content in enumerate(packed):
+            if place < len(slices) and content:
+                spare.remove(slices[place])
+                planned.append(_filled(service, slices[place], slices[place].ports, content))
+            elif content:
+                planned.append(_filled(service, _blank(service, address_type), ports, content))
+    planned = planned or [_filled(service, _blank(service, address_type), (), ())]
+    # A slice that would go is used again for one that would come: one update instead of two changes.
+    return [_renamed(s, spare.pop(0)) if not s.name and spare else s for s in planned]
+
+
+def _endpoint(service: Service, pod: Pod, node: Node | None, found: tuple[str, ...]) -> Endpoint:
+    zone = node.zone if node else ""
+    ready = service.spec.publish_not_ready_addresses or (pod.ready and not pod.terminating)
+    return Endpoint(
+        addresses=found,
+        conditions=EndpointConditions(ready=ready, serving=pod.ready, terminating=pod.terminating),
+        hostname=hostname(service, pod),
+        target_ref=reference(pod),
+        node_name=pod.spec.node_name,
+        zone=zone,
+        hints=_hints(service.spec.traffic_distribution, pod.spec.node_name, zone) if ready else None,
+    )
+
+
+def _hints(distribution: str | None, node: str, zone: str) -> EndpointHints | None:
+    """For whom an endpoint is meant: its own zone, or with PreferSameNode its own node too (KEP-4444, KEP-3015)."""
+    if distribution not in ("PreferClose", "PreferSameZone", "PreferSameNode"):
+        return None
+    for_nodes = (ForNode(name=node),) if node and distribution == "PreferSameNode" else ()
+    for_zones = (ForZone(name=zone),) if zone else ()
+    return EndpointHints(for_zones=for_zones, for_nodes=for_nodes) if for_zones or for_nodes else None
+
+
+def _labels(service: Service) -> dict[str, str]:
+    labels = {**service.metadata.labels, SERVICE_NAME: service.name, MANAGED_BY: MANAGER}
+    labels.pop(HEADLESS, None)
+    return {**labels, HEADLESS: ""} if service.spec.cluster_ip in ("", "None") else labels
+
+
+def _blank(service: Service, address_type: str) -> EndpointSlice:
+    owner = OwnerReference(
+        api_version="v1",
+        kind="Service",
+        name=service.name,
+        uid=service.metadata.uid,
+        controller=True,
+        block_owner_deletion=True,
+    )
+    metadata = ObjectMeta(generate_name=f"{service.name}-", namespace=service.namespace, owner_references=(owner,))
+    return EndpointSlice(
+        api_version="discovery.k8s.io/v1", kind="EndpointSlice", metadata=metadata, address_type=address_type
+    )
+
+
+def _filled(service: Service, base: EndpointSlice, ports: Ports, endpoints: tuple[Endpoint, ...]) -> EndpointSlice:
+    metadata = msgspec.structs.replace(base.metadata, labels=_labels(service))
+    return msgspec.structs.replace(base, metadata=metadata, ports=ports, endpoints=endpoints)
+
+
+def _renamed(new: EndpointSlice, old: EndpointSlice) -> EndpointSlice:
+    metadata = msgspec.structs.replace(old.metadata, labels=new.metadata.labels)
+    return msgspec.structs.replace(new, metadata=metadata)
+
+
+def _owned(existing: EndpointSlice, service: Service) -> bool:
+    return any(ref.uid == service.metadata.uid for ref in existing.metadata.owner_references)

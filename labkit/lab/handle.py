@@ -1,0 +1,98 @@
+"""One place of the lab in a learner's hand: make requests from it, run commands in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from labkit.errors import CommandError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("i", "pod", "node", "zone", "status", "ms", "error", "body", "local", "server")
+
+
+class Output(msgspec.Struct, frozen=True):
+    """What a command gave. It shows as the text that a terminal would show; `code` is 0 when all went well."""
+
+    command: str
+    code: int
+    stdout: str
+    stderr: str
+
+    def __str__(self) -> str:
+        return (self.stdout + self.stderr).rstrip("\n")
+
+    def __repr__(self) -> str:
+        return str(self) if self.code == 0 else f"{self}\n(exit code {self.code})".lstrip()
+
+
+class Handle:
+    """A pod, a node, the router or the client outside. `name` is "namespace/name" for a pod."""
+
+    def __init__(self, call: Callable[..., Any], name: str) -> None:
+        self._call = call
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+    def get(
+        self,
+        url: str,
+        n: int = 1,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str = b"",
+        timeout: float = 2.0,
+        concurrency: int = 16,
+        keepalive: bool = False,
+        verify: bool = True,
+    ) -> pd.DataFrame:
+        """Make `n` real requests from here; a new connection each, unless `keepalive`.
+
+        url: http://, https://, tcp:// or udp://. One row for each request: i, pod, node, zone (who answered, by the
+        kernel's connection tracking), status, ms, error, body, local, server. What goes wrong is a row with an error.
+        """
+        import pandas as pd
+
+        rows = self._call(
+            "request",
+            source=self.name,
+            url=url,
+            n=n,
+            method=method,
+            headers=dict(headers or {}),
+            body=body.encode() if isinstance(body, str) else body,
+            timeout=timeout,
+            concurrency=concurrency,
+            keepalive=keepalive,
+            verify=verify,
+        )
+        frame = pd.DataFrame(rows, columns=list(COLUMNS))
+        return frame.astype({"status": "Int64"})
+
+    def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = 60.0,
+        stdin: str = "",
+        env: Mapping[str, str] | None = None,
+        check: bool = False,
+    ) -> Output:
+        """Run a real command here: a string goes to /bin/sh, a list runs as it is.
+
+        With `check`, a failure raises `CommandError`; without, it is in the output's `code`.
+        """
+        words = command if isinstance(command, str) else list(command)
+        done = self._call("run", place=self.name, command=words, timeout=timeout, stdin=stdin, env=dict(env or {}))
+        text = command if isinstance(command, str) else " ".join(command)
+        output = Output(text, done["code"], done["stdout"], done["stderr"])
+        if check and output.code:
+            raise CommandError(f"{text!r} in {self.name} failed: {output!r}", code=output.code)
+        return output

@@ -1,0 +1,63 @@
+"""Start a lab: a sandbox, and in it a cluster."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from labkit.errors import LabError
+from labkit.lab.lab import Lab
+from labkit.net.topology import plan
+from labkit.sandbox.start import Sandbox
+
+ENTRY = "labkit.cluster.main:main"
+CNI = ("ptp", "bridge")
+
+_open: dict[str, Lab] = {}
+
+
+def start(
+    nodes: int = 3,
+    zones: Sequence[str] = ("a", "b"),
+    *,
+    cni: str = "ptp",
+    link: dict[str, Any] | None = None,
+    seed: int = 0,
+    name: str = "lab",
+    progress: Callable[[str], None] | None = None,
+) -> Lab:
+    """Start a cluster and return it, with DNS answering.
+
+    nodes     1 to 200 machines, spread over `zones` in turn
+    cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
+    link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
+    seed      of names and addresses: the same seed and manifests give the same ones
+    name      an earlier lab of this name in this process is closed first
+    progress  called with each step in words
+    Raises `LabError` for arguments out of range, `SandboxError` where this machine has no sandbox for the lab.
+    """
+    if cni not in CNI:
+        raise LabError(f"cni is {cni!r}: choose one of {', '.join(CNI)}")
+    try:
+        plan(nodes, list(zones))
+    except ValueError as error:
+        raise LabError(str(error)) from error
+    if earlier := _open.pop(name, None):
+        earlier.close()
+    say = progress or (lambda step: None)
+    sandbox = Sandbox(ENTRY, handlers={"progress": lambda step: say(step)})
+    try:
+        facts = sandbox.call("start", nodes=nodes, zones=list(zones), cni=cni, link=link or {}, seed=seed)
+    except BaseException:
+        sandbox.close()
+        raise
+    lab = Lab(sandbox, facts)
+    _open[name] = lab
+    return lab
+
+
+@atexit.register
+def _close_all() -> None:
+    for lab in _open.values():
+        lab.close()

@@ -1,0 +1,30 @@
+"""`labkit up`: a lab in the foreground, ended by SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from types import FrameType
+
+from labkit.lab.starting import start
+
+
+def up(nodes: int, zones: Sequence[str], cni: str, manifests: Sequence[str]) -> int:
+    """Start a lab, apply the manifests, show what runs, wait for a signal, end the lab."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with start(nodes, zones, cni=cni, progress=lambda step: print(f"… {step}", flush=True)) as lab:  # noqa: T201
+            for manifest in manifests:
+                print(lab.apply(manifest).to_string(index=False))  # noqa: T201
+            lab.wait()
+            for table in (lab.nodes(), lab.services(None), lab.pods(None)):
+                print(f"\n{table.to_string(index=False)}")  # noqa: T201
+            print("\nThe lab runs. Ctrl-C ends it.", flush=True)  # noqa: T201
+            signal.pause()
+    except KeyboardInterrupt:
+        print("The lab has ended; nothing is left of it.", flush=True)  # noqa: T201
+    return 0
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

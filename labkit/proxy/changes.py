@@ -1,0 +1,120 @@
+"""From the rules that a node has to those that it should have, as text for `iptables-restore --noflush`.
+
+Only chains that differ are written, as kube-proxy's partial sync does (KEP-3453): a chain's header empties it, and
+its rules follow in the same transaction. Chains that nothing needs any more are removed last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import SequenceMatcher
+
+from labkit.net.rules import BUILT_IN, Chain, Rule, Ruleset, Table
+from labkit.proxy.names import is_own
+
+Chains = Mapping[str, tuple[Rule, ...]]
+
+
+def diff(previous: Ruleset | None, desired: Ruleset, batch: int | None = None) -> str:
+    """The changes as restore text; empty where there are none.
+
+    Each table is one transaction, or, where `batch` is given, as many as it takes to keep each within `batch` lines.
+    Then every intermediate state is consistent: chains come after those they jump to, and a chain too long for
+    one transaction is edited rule by rule. In built-in chains only the rules of the two rule sets are touched.
+    """
+    return "".join(
+        _restore_text(table.name, _chains(previous, table.name), _chains(desired, table.name), batch)
+        for table in desired.tables
+    )
+
+
+def own_part(found: Ruleset) -> Ruleset:
+    """What kube-proxy made of the rules found on a node: its chains, and the jumps to them in built-in chains."""
+    return Ruleset(tuple(Table(t.name, tuple(_own_chains(t))) for t in found.tables), found.family)
+
+
+def _own_chains(table: Table) -> Iterator[Chain]:
+    for chain in table.chains:
+        if is_own(chain.name):
+            yield chain
+        elif chain.name in BUILT_IN.get(table.name, ()):
+            yield Chain(chain.name, tuple(r for r in chain.rules if is_own(r.target)), chain.policy)
+
+
+def _chains(rules: Ruleset | None, table: str) -> Chains:
+    return {c.name: c.rules for c in rules.table(table).chains} if rules else {}
+
+
+def _restore_text(table: str, old: Chains, new: Chains, batch: int | None) -> str:
+    hooks = BUILT_IN[table]
+    changed = {c for c in new if c not in hooks and old.get(c) != new[c]}
+    gone = {c for c in old if c not in new and c not in hooks}
+    groups = [_fill(c, old.get(c), new[c], batch) for c in _leaves_first(changed, new)]
+    groups += [_edit_hook(c, old.get(c, ()), new.get(c, ())) for c in hooks]
+    stale = list(reversed(_leaves_first(gone, old)))
+    groups += [[f":{c} - [0:0]", f"-X {c}"] for c in stale]
+    return "".join(_transaction(table, lines) for lines in _packed(groups, batch))
+
+
+def _leaves_first(names: set[str], chains: Chains) -> list[str]:
+    """The chains, each after those of them that it jumps to."""
+    ordered: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        for rule in chains[name]:
+            if rule.target in names and rule.target not in ordered:
+                visit(rule.target)
+        ordered[name] = None
+
+    for name in sorted(names):
+        if name not in ordered:
+            visit(name)
+    return list(ordered)
+
+
+def _fill(chain: str, old: tuple[Rule, ...] | None, new: tuple[Rule, ...], batch: int | None) -> list[str]:
+    """Empty and fill a chain; one that would not fit a transaction and may be in use is edited instead."""
+    if old is not None and batch is not None and len(new) >= batch:
+        return list(_edits(chain, old, new))
+    return [f":{chain} - [0:0]", *(f"-A {chain} {rule.text}" for rule in new)]
+
+
+def _edits(chain: str, old: tuple[Rule, ...], new: tuple[Rule, ...]) -> Iterator[str]:
+    """Single inserts and deletes, from the end so that earlier positions stay valid; new rules before old ones go."""
+    matcher = SequenceMatcher(None, [r.text for r in old], [r.text for r in new], autojunk=False)
+    for tag, start, end, first, last in reversed(matcher.get_opcodes()):
+        if tag == "equal":
+            continue
+        for offset, rule in enumerate(new[first:last]):
+            yield f"-I {chain} {start + 1 + offset} {rule.text}"
+        for _ in range(start, end):
+            yield f"-D {chain} {start + 1 + last - first}"
+
+
+def _edit_hook(hook: str, old: tuple[Rule, ...], new: tuple[Rule, ...]) -> list[str]:
+    """Others have rules in built-in chains too: ours go in front of them, as kube-proxy puts them."""
+    if old == new:
+        return []
+    return [f"-D {hook} {rule.text}" for rule in old] + [f"-I {hook} {rule.text}" for rule in reversed(new)]
+
+
+def _packed(groups: Iterable[list[str]], batch: int | None) -> Iterator[list[str]]:
+    """Groups of lines put together into transactions; only a group longer than `batch` is cut."""
+    lines: list[str] = []
+    for group in groups:
+        if batch is not None and lines and len(lines) + len(group) > batch:
+            yield lines
+            lines = []
+        lines += group
+        while batch is not None and len(lines) > batch:
+            yield lines[:batch]
+            lines = lines[batch:]
+    if lines:
+        yield lines
+
+
+def _transaction(table: str, lines: list[str]) -> str:
+    """Headers first: a rule may jump to a chain that the same transaction makes."""
+    headers = [line for line in lines if line.startswith(":")]
+    rules = [line for line in lines if not line.startswith(":")]
+    return "\n".join([f"*{table}", *headers, *rules, "COMMIT", ""])

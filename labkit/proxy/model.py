@@ -1,0 +1,171 @@
+"""Services and EndpointSlices as kube-proxy sees them: one `Frontend` per Service port, `Backend`s behind it.
+
+Source: Kubernetes v1.34, pkg/proxy/serviceport.go, endpoint.go, endpointslicecache.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+
+import msgspec
+
+from labkit.api.objects import Endpoint, EndpointSlice, Service, ServicePort
+from labkit.net.packet import endpoint as join_port
+from labkit.net.rules import Family
+from labkit.proxy import names
+
+_NOT_OURS = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
+
+
+class Frontend(msgspec.Struct, frozen=True):
+    """One port of a Service: where it can be reached, and by which policies.
+
+    name              `ns/service:port`; protocol in lower case
+    hash              what stands behind KUBE-SVC- and its siblings
+    affinity_seconds  how long a client keeps its endpoint; 0 without session affinity
+    """
+
+    name: str
+    protocol: str
+    hash: str
+    cluster_ip: str
+    port: int
+    node_port: int = 0
+    external_ips: tuple[str, ...] = ()
+    load_balancer_ips: tuple[str, ...] = ()
+    source_ranges: tuple[str, ...] = ()
+    health_check_port: int = 0
+    internal_local: bool = False
+    external_local: bool = False
+    affinity_seconds: int = 0
+
+    @property
+    def external(self) -> bool:
+        """Whether it has an address other than its cluster IP."""
+        return bool(self.node_port or self.external_ips or self.load_balancer_ips)
+
+    @property
+    def uses_cluster(self) -> bool:
+        """Whether some of its traffic may go to any node. External traffic may: pods short-circuit to it."""
+        return not self.internal_local or self.external
+
+    @property
+    def uses_local(self) -> bool:
+        """Whether some of its traffic must stay on this node."""
+        return self.internal_local or (self.external_local and self.external)
+
+
+class Backend(msgspec.Struct, frozen=True):
+    """One endpoint of one port. `address` is `ip:port`; `local` means on this node; hints are sets of names."""
+
+    address: str
+    ip: str
+    local: bool = False
+    ready: bool = True
+    serving: bool = True
+    terminating: bool = False
+    zone_hints: tuple[str, ...] = ()
+    node_hints: tuple[str, ...] = ()
+
+
+def of_family(address: str, family: Family) -> bool:
+    return (":" in address) == (family == "IPv6")
+
+
+def frontends(services: Iterable[Service], family: Family) -> list[Frontend]:
+    """The ports of all Services that have a cluster IP of the family, by name.
+
+    Headless and ExternalName Services have none, and those labelled for another proxy are not ours.
+    kube-proxy itself walks a Go map, so that the order of its dispatch rules differs from run to run.
+    """
+    found = []
+    for service in services:
+        address = _cluster_ip(service, family)
+        if address and service.spec.type != "ExternalName" and not service.metadata.labels.keys() & set(_NOT_OURS):
+            found += [_frontend(service, port, address, family) for port in service.spec.ports]
+    return sorted(found, key=lambda f: (f.name, f.protocol))
+
+
+def _cluster_ip(service: Service, family: Family) -> str:
+    """The cluster IP of the family; empty where there is none."""
+    known = service.spec.cluster_ips or (service.spec.cluster_ip,)
+    return next((ip for ip in known if ip not in ("", "None") and of_family(ip, family)), "")
+
+
+def _frontend(service: Service, port: ServicePort, cluster_ip: str, family: Family) -> Frontend:
+    spec = service.spec
+    name = names.port_name(service.namespace, service.name, port.name)
+    protocol = port.protocol.lower()
+    reachable = spec.type in ("NodePort", "LoadBalancer") or bool(spec.external_ips)
+    external_local = reachable and spec.external_traffic_policy == "Local"
+    return Frontend(
+        name=name,
+        protocol=protocol,
+        hash=names.port_hash(name, protocol),
+        cluster_ip=cluster_ip,
+        port=port.port,
+        node_port=port.node_port,
+        external_ips=tuple(ip for ip in spec.external_ips if of_family(ip, family)),
+        load_balancer_ips=_virtual_ips(service, family),
+        source_ranges=_source_ranges(spec.load_balancer_source_ranges, family),
+        health_check_port=spec.health_check_node_port if spec.type == "LoadBalancer" and external_local else 0,
+        internal_local=spec.internal_traffic_policy == "Local",
+        external_local=external_local,
+        affinity_seconds=_affinity_seconds(service),
+    )
+
+
+def _virtual_ips(service: Service, family: Family) -> tuple[str, ...]:
+    """Load balancer addresses that reach the node unchanged; ipMode Proxy means that they don't (KEP-1860)."""
+    ingress = service.status.load_balancer.ingress
+    return tuple(i.ip for i in ingress if i.ip and of_family(i.ip, family) and i.ip_mode in (None, "VIP"))
+
+
+def _source_ranges(ranges: Iterable[str], family: Family) -> tuple[str, ...]:
+    """The ranges of the family without blanks and host bits."""
+    return tuple(str(ip_network(r.strip(), strict=False)) for r in ranges if of_family(r, family))
+
+
+def _affinity_seconds(service: Service) -> int:
+    if service.spec.session_affinity != "ClientIP":
+        return 0
+    config = service.spec.session_affinity_config
+    return config.client_ip.timeout_seconds if config and config.client_ip else 10800
+
+
+def backends(slices: Iterable[EndpointSlice], node: str, family: Family) -> dict[tuple[str, str], tuple[Backend, ...]]:
+    """(port name `ns/service:port`, protocol in lower case) -> its endpoints, sorted by address.
+
+    Two slices may name the same address while one replaces the other; the entry that is local to the node wins.
+    """
+    found: dict[tuple[str, str], dict[str, Backend]] = {}
+    for one in slices:
+        if one.address_type != family:
+            continue
+        for port in one.ports:
+            if port.port is None:
+                continue
+            key = (names.port_name(one.namespace, one.service, port.name), port.protocol.lower())
+            known = found.setdefault(key, {})
+            for end in one.endpoints:
+                backend = _backend(end, port.port, node)
+                if backend.address not in known or backend.local:
+                    known[backend.address] = backend
+    return {key: tuple(by[a] for a in sorted(by)) for key, by in found.items()}
+
+
+def _backend(end: Endpoint, port: int, node: str) -> Backend:
+    """Unknown (None) means ready and serving, and not terminating (discovery/v1)."""
+    conditions = end.conditions
+    ip = str(ip_address(end.addresses[0]))
+    return Backend(
+        address=join_port(ip, port),
+        ip=ip,
+        local=bool(node) and end.node_name == node,
+        ready=conditions.ready is not False,
+        serving=conditions.serving is not False,
+        terminating=conditions.terminating is True,
+        zone_hints=tuple(z.name for z in end.hints.for_zones) if end.hints else (),
+        node_hints=tuple(n.name for n in end.hints.for_nodes) if end.hints else (),
+    )

@@ -1,0 +1,93 @@
+"""The traffic process: real requests from any place of the lab."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from labkit.errors import LabError, NetlinkError
+from labkit.linux import httpclient
+from labkit.net.packet import endpoint
+from labkit.net.place import Place
+from labkit.traffic import requests, resolve, served, target
+
+CONCURRENCY = 16  # measured on two cores: fewer leave one of them idle, more only wait for each other
+
+
+class Traffic:
+    """The role's handlers: what control may ask of this process."""
+
+    def __init__(self, notify: Callable[[str, dict[str, Any]], None]) -> None:
+        self._notify = notify
+
+    async def request(
+        self,
+        place: dict[str, Any],
+        url: str,
+        n: int = 1,
+        concurrency: int = CONCURRENCY,
+        timeout: float = 2.0,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str = b"",
+        keepalive: bool = False,
+        verify: bool = True,
+        nat: Iterable[str] = (),
+    ) -> list[dict[str, Any]]:
+        """Send `n` requests from a place; one row each (`requests.Row`), in their order.
+
+        url      http, https, tcp://host:port or udp://host:port; tcp and udp send `body` and take the first answer,
+                 tcp without a body only connects, udp without one sends "hostname", which netexec answers
+        timeout  seconds for each request;  verify: https checks the server's certificate
+        nat      paths of the network namespaces that may translate addresses on the way: the source's node, and for a
+                 source outside every node. Their conntrack tables tell who really answered.
+
+        Raises `LabError` for a URL or numbers that make no sense; every other failure is a row.
+        """
+        source = msgspec.convert(place, Place)
+        goal = target.parse(url)
+        if n < 0 or concurrency < 1 or timeout <= 0:
+            raise LabError(f"n={n}, concurrency={concurrency}, timeout={timeout}: they must not be negative or zero")
+        payload = body.encode() if isinstance(body, str) else body
+        if goal.http:
+            payload = httpclient.encode(method, goal.authority, goal.path, headers or {}, payload, keepalive)
+        elif goal.scheme == "udp" and not payload:
+            payload = b"hostname"
+        tls = _tls(verify) if goal.scheme == "https" else None
+        plan = requests.Plan(source, goal, payload, n, concurrency, timeout, keepalive, tls)
+        sent = await requests.send(plan)
+        _name_servers(sent, nat)
+        rows: list[dict[str, Any]] = msgspec.to_builtins([one.row for one in sent])
+        return rows
+
+    async def resolve(self, place: dict[str, Any], name: str) -> dict[str, Any]:
+        """Look a name up as a program in the place would: addresses, error, and every query made on the way."""
+        lookup = await resolve.resolve(msgspec.convert(place, Place), name)
+        found: dict[str, Any] = msgspec.to_builtins(lookup)
+        return found
+
+
+def _name_servers(sent: list[requests.Sent], nat: Iterable[str]) -> None:
+    """Put into each row who the kernel delivered it to. A kernel without conntrack translates nothing."""
+    packets = [one.packet for one in sent if one.packet]
+    if not packets:
+        return
+    try:
+        table = served.translations(nat, packets[0].protocol)
+    except NetlinkError:
+        return
+    for one in sent:
+        if one.packet:
+            server = served.follow(one.packet, table)
+            one.row.server = endpoint(server.dst, server.dport)
+
+
+def _tls(verify: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

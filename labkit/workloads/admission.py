@@ -1,0 +1,37 @@
+"""What the API server adds to a pod as it is written: its ServiceAccount and its first phase.
+
+Source: kubernetes/plugin/pkg/admission/serviceaccount/admission.go, pkg/registry/core/pod/strategy.go of v1.34. Left
+out: the token volume, since no pod here talks to the API with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from labkit.api.problem import Problem
+from labkit.control import status
+from labkit.control.admission import Admission
+from labkit.control.store import Store
+
+Raw = dict[str, Any]
+
+
+def register(admission: Admission, store: Store) -> None:
+    """Complete pods on their way into the store."""
+    admission.mutate("Pod", lambda new, old: complete(store, new, old))
+
+
+def complete(store: Store, new: Raw, old: Raw | None) -> Iterable[Problem]:
+    """Set `serviceAccountName` and phase. Raises Forbidden for a ServiceAccount that does not exist."""
+    if old is not None or "spec" not in new:  # without a spec, validation refuses it
+        return ()
+    metadata = new["metadata"]
+    account = new["spec"].setdefault("serviceAccountName", "default")
+    # A namespace's own `default` may be on its way yet, together with the namespace.
+    if account != "default" and store.find("ServiceAccount", metadata["namespace"], account) is None:
+        where = f"{metadata['namespace']}/{account}"
+        why = f'error looking up service account {where}: serviceaccount "{account}" not found'
+        raise status.forbidden("Pod", metadata.get("name") or metadata.get("generateName", ""), why)
+    new["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+    return ()

@@ -1,0 +1,187 @@
+"""Deployment -> ReplicaSets: one for each template it has had, sized step by step towards the newest.
+
+Source: kubernetes/pkg/controller/deployment (deployment_controller.go, sync.go, rolling.go, recreate.go) of v1.34.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from labkit.api.objects import Deployment, ReplicaSet
+from labkit.control.store import Raw, Store
+from labkit.control.watch import Event
+from labkit.workloads.ownership import claim, controller_of, controllers, reference
+from labkit.workloads.progress import new_status
+from labkit.workloads.rollout import Size, bounds, step
+from labkit.workloads.templates import HASH_LABEL, same, template_hash, with_hash
+
+REVISION = "deployment.kubernetes.io/revision"
+HISTORY = "deployment.kubernetes.io/revision-history"
+DESIRED = "deployment.kubernetes.io/desired-replicas"
+MOST = "deployment.kubernetes.io/max-replicas"
+OWN = (REVISION, HISTORY, DESIRED, MOST, "kubectl.kubernetes.io/last-applied-configuration")
+
+
+class Deployments:
+    """Rolls Deployments out. Keys are `namespace/name`."""
+
+    name = "deployment"
+    kinds = frozenset({"Deployment", "Pod", "ReplicaSet"})
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        store.add_index("controller", controllers)
+
+    def keys(self, event: Event) -> Iterable[str]:
+        kind, metadata = event.object["kind"], event.object["metadata"]
+        if kind == "Deployment":
+            return [f"{metadata['namespace']}/{metadata['name']}"]
+        if kind == "ReplicaSet":
+            owner = controller_of(event.object)
+            named = owner and owner["kind"] == "Deployment"
+            return [f"{metadata['namespace']}/{owner['name']}"] if owner and named else []
+        # Recreate waits for the last old pod to go; nothing else here depends on single pods.
+        return self._owners_of(event.object) if event.type == "DELETED" else []
+
+    def reconcile(self, key: str) -> None:
+        """Take one step of the rollout, then write the status; the step's own events bring the next one."""
+        namespace, _, name = key.partition("/")
+        deployment = self._store.view(Deployment, namespace, name)
+        home = self._store.find("Namespace", "", namespace)
+        if deployment is None or deployment.metadata.deletion_timestamp is not None:
+            return
+        if home is None or "deletionTimestamp" in home["metadata"]:
+            return
+        raw = self._store.get("Deployment", namespace, name)
+        sets = claim(self._store, raw, "ReplicaSet", deployment.spec.selector)
+        sets.sort(key=self._store.created)
+        new = next((rs for rs in sets if same(rs["spec"]["template"], raw["spec"]["template"])), None)
+        old = [rs for rs in sets if rs is not new]
+        if new is None and not deployment.spec.paused:
+            new = self._create(raw, deployment, old)
+        elif new is not None:
+            new = self._renumber(raw, deployment, new, old)
+        self._resize(deployment, new, old)
+        self._clean_up(deployment, new, old)
+        self._write_status(deployment, new, old)
+
+    def _create(self, raw: Raw, deployment: Deployment, old: Sequence[Raw]) -> Raw:
+        """The ReplicaSet of the newest template, without replicas yet, as the next revision."""
+        digest = template_hash(raw["spec"]["template"])
+        selector = raw["spec"]["selector"]
+        spec: dict[str, Any] = {
+            "replicas": 0,
+            "selector": {**selector, "matchLabels": {**selector.get("matchLabels", {}), HASH_LABEL: digest}},
+            "template": with_hash(raw["spec"]["template"], digest),
+        }
+        if deployment.spec.min_ready_seconds:
+            spec["minReadySeconds"] = deployment.spec.min_ready_seconds
+        metadata = {
+            "name": f"{deployment.name}-{digest}",
+            "namespace": deployment.namespace,
+            "labels": spec["template"]["metadata"]["labels"],
+            "annotations": _annotations(raw, deployment, _next_revision(old), ""),
+            "ownerReferences": [reference(raw)],
+        }
+        created = self._store.create(
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": metadata, "spec": spec}
+        )
+        self._set_revision(deployment, created)
+        return created
+
+    def _renumber(self, raw: Raw, deployment: Deployment, new: Raw, old: Sequence[Raw]) -> Raw:
+        """The newest template's ReplicaSet with the highest revision: an old one that is used again moves up."""
+        revision = _next_revision(old)
+        before = _revision(new)
+        history = new["metadata"].get("annotations", {}).get(HISTORY, "")
+        if before < revision and before:
+            history = f"{history},{before}".lstrip(",")
+        annotations = _annotations(raw, deployment, max(before, revision), history)
+
+        def change(rs: Raw) -> None:
+            rs["metadata"]["annotations"] = annotations
+            if deployment.spec.min_ready_seconds:
+                rs["spec"]["minReadySeconds"] = deployment.spec.min_ready_seconds
+            else:
+                rs["spec"].pop("minReadySeconds", None)
+
+        updated = self._store.update("ReplicaSet", deployment.namespace, new["metadata"]["name"], change)
+        self._set_revision(deployment, updated)
+        return updated
+
+    def _set_revision(self, deployment: Deployment, new: Raw) -> None:
+        revision = str(_revision(new))
+        if deployment.metadata.annotations.get(REVISION) != revision:
+            change = {REVISION: revision}
+            self._store.update(
+                "Deployment",
+                deployment.namespace,
+                deployment.name,
+                lambda d: d["metadata"].setdefault("annotations", {}).update(change),
+            )
+
+    def _resize(self, deployment: Deployment, new: Raw | None, old: Sequence[Raw]) -> None:
+        if deployment.spec.paused:
+            sizes = _paused(deployment, new, old)
+        else:
+            sizes = step(deployment.spec, self._size(new), [self._size(rs) for rs in old]) if new else {}
+        for name, replicas in sizes.items():
+            self._scale(deployment.namespace, name, replicas)
+
+    def _scale(self, namespace: str, name: str, replicas: int) -> None:
+        self._store.update("ReplicaSet", namespace, name, lambda rs: rs["spec"].update(replicas=replicas))
+
+    def _clean_up(self, deployment: Deployment, new: Raw | None, old: Sequence[Raw]) -> None:
+        """Forget the oldest empty ReplicaSets beyond `revisionHistoryLimit`."""
+        idle = [rs for rs in old if not rs["spec"]["replicas"] and not rs.get("status", {}).get("replicas")]
+        for rs in sorted(idle, key=_revision)[: max(0, len(old) - deployment.spec.revision_history_limit)]:
+            self._store.delete("ReplicaSet", deployment.namespace, rs["metadata"]["name"])
+
+    def _write_status(self, deployment: Deployment, new: Raw | None, old: Sequence[Raw]) -> None:
+        raw = self._store.get("Deployment", deployment.namespace, deployment.name)
+        uids = [rs["metadata"]["name"] for rs in [*old, *([new] if new else [])]]
+        views = [self._store.view(ReplicaSet, deployment.namespace, name) for name in uids]
+        newest = new["metadata"]["name"] if new else ""
+        status = new_status(raw, deployment.spec, [rs for rs in views if rs], newest, self._store.now())
+        self._store.replace_status({**raw, "status": status})
+
+    def _size(self, rs: Raw) -> Size:
+        status = rs.get("status", {})
+        pods = self._store.indexed("owner", rs["metadata"]["uid"])
+        alive = sum(pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
+        return Size(rs["metadata"]["name"], rs["spec"]["replicas"], status.get("availableReplicas", 0), alive)
+
+    def _owners_of(self, pod: Raw) -> list[str]:
+        owner = controller_of(pod)
+        namespace = pod["metadata"]["namespace"]
+        rs = self._store.find("ReplicaSet", namespace, owner["name"]) if owner else None
+        grand = controller_of(rs) if rs else None
+        return [f"{namespace}/{grand['name']}"] if grand else []
+
+
+def _annotations(raw: Raw, deployment: Deployment, revision: int, history: str) -> dict[str, str]:
+    """A ReplicaSet's annotations: the Deployment's, and what the controller keeps of the rollout."""
+    surge, _ = bounds(deployment.spec)
+    kept = {k: v for k, v in raw["metadata"].get("annotations", {}).items() if k not in OWN}
+    kept[DESIRED] = str(deployment.spec.replicas)
+    kept[MOST] = str(deployment.spec.replicas + surge)
+    kept[REVISION] = str(revision)
+    return {**kept, HISTORY: history} if history else kept
+
+
+def _revision(rs: Raw) -> int:
+    return int(rs["metadata"].get("annotations", {}).get(REVISION, "0"))
+
+
+def _next_revision(old: Sequence[Raw]) -> int:
+    return max((_revision(rs) for rs in old), default=0) + 1
+
+
+def _paused(deployment: Deployment, new: Raw | None, old: Sequence[Raw]) -> dict[str, int]:
+    """A paused Deployment does not roll out; scaled, it gives or takes what is asked for at its newest ReplicaSet."""
+    active = [rs for rs in [*old, *([new] if new else [])] if rs["spec"]["replicas"]]
+    if not active:
+        return {}
+    others = sum(rs["spec"]["replicas"] for rs in active[:-1])
+    return {active[-1]["metadata"]["name"]: max(0, deployment.spec.replicas - others)}

@@ -1,0 +1,63 @@
+"""What belongs to a ReplicaSet or Deployment: it adopts orphans that its selector matches, and releases what it no
+longer matches.
+
+Source: kubernetes/pkg/controller/controller_ref_manager.go.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labkit.api import selectors
+from labkit.api.objects import LabelSelector
+from labkit.control.store import Raw, Store, key_of
+
+
+def reference(owner: Raw) -> dict[str, Any]:
+    """The ownerReference by which an object says that `owner` controls it."""
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def controller_of(raw: Raw) -> dict[str, Any] | None:
+    """The reference to the object that controls this one."""
+    return next((ref for ref in raw["metadata"].get("ownerReferences", ()) if ref.get("controller")), None)
+
+
+def orphans(kind: str, namespace: str) -> str:
+    """The value of the index "controller" for objects that nothing controls."""
+    return f"{kind} {namespace}"
+
+
+def controllers(raw: Raw) -> list[str]:
+    """The index "controller": uid of what controls an object."""
+    owner = controller_of(raw)
+    return [owner["uid"] if owner else orphans(raw["kind"], raw["metadata"].get("namespace", ""))]
+
+
+def claim(store: Store, owner: Raw, kind: str, selector: LabelSelector) -> list[Raw]:
+    """The objects of a kind that belong to `owner`, after adoption and release; the adopted ones last."""
+    wanted = selectors.requirements(selector)
+    uid = owner["metadata"]["uid"]
+    mine = []
+    for raw in store.indexed("controller", uid):
+        if raw["kind"] != kind:
+            continue
+        if selectors.matches(wanted, raw["metadata"].get("labels", {})):
+            mine.append(raw)
+        elif "deletionTimestamp" not in raw["metadata"]:
+            store.disown(raw, uid)
+    for raw in store.indexed("controller", orphans(kind, owner["metadata"]["namespace"])):
+        if "deletionTimestamp" not in raw["metadata"] and selectors.matches(wanted, raw["metadata"].get("labels", {})):
+            mine.append(store.update(*key_of(raw), lambda new: _adopt(new, owner)))
+    return mine
+
+
+def _adopt(raw: Raw, owner: Raw) -> None:
+    raw["metadata"].setdefault("ownerReferences", []).append(reference(owner))

@@ -1,0 +1,235 @@
+"""kube-proxy's rules in the kernel: what was planned is what `iptables-save` shows, however it came about."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from inside import in_sandbox
+
+from labkit.api.objects import EndpointSlice, Node, Service, raw, view
+from labkit.errors import RuleError
+from labkit.linux import iptables, netns
+from labkit.linux.iptables import Variant
+from labkit.net.rules import BUILT_IN, Ruleset, parse
+from labkit.proxy.names import port_hash
+from labkit.proxy.plan import ProxyConfig, plan
+from labkit.proxy.proxier import Proxier
+
+SERVICE = "kubernetes.io/service-name"
+VARIANTS = pytest.mark.parametrize("variant", [v.value for v in Variant])
+NODE = view(
+    {"metadata": {"name": "node-1"}, "status": {"addresses": [{"type": "InternalIP", "address": "172.18.1.2"}]}}, Node
+)
+
+
+def service(number: int, kind: str = "ClusterIP", **spec: object) -> Service:
+    spec = {
+        "type": kind,
+        "clusterIP": f"10.96.1.{number}",
+        "ports": [{"name": "http", "port": 80, "nodePort": 30000 + number if kind != "ClusterIP" else 0}],
+        **spec,
+    }
+    ingress = [{"ip": f"192.0.2.{number}"}] if kind == "LoadBalancer" else []
+    meta = {"namespace": "shop", "name": f"web-{number}"}
+    return view({"metadata": meta, "spec": spec, "status": {"loadBalancer": {"ingress": ingress}}}, Service)
+
+
+def endpoint_slice(number: int, ends: list[tuple[int, str]]) -> EndpointSlice:
+    """`ends`: last byte of the address, and the node."""
+    meta = {
+        "namespace": "shop",
+        "name": f"web-{number}-1",
+        "labels": {SERVICE: f"web-{number}"},
+    }
+    return view(
+        {
+            "metadata": meta,
+            "endpoints": [{"addresses": [f"10.244.1.{byte}"], "nodeName": node} for byte, node in ends],
+            "ports": [{"name": "http", "port": 8080}],
+        },
+        EndpointSlice,
+    )
+
+
+EVERY_KIND = [
+    service(1),
+    service(2, "NodePort", sessionAffinity="ClientIP"),
+    service(3, "NodePort", externalTrafficPolicy="Local", externalIPs=["198.51.100.3"]),
+    service(4, "LoadBalancer", loadBalancerSourceRanges=["0.0.0.0/0", "172.18.1.9/24"]),
+    service(5, "LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=30905),
+    service(6, internalTrafficPolicy="Local"),
+    service(7),
+    service(8, ports=[{"name": "http", "port": 53, "protocol": p} for p in ("UDP", "SCTP")]),
+]
+THEIR_SLICES = [endpoint_slice(n, [(n, "node-1"), (n + 10, "node-2"), (n + 20, "")]) for n in (1, 2, 4, 8)] + [
+    endpoint_slice(n, [(n, "node-2")]) for n in (3, 5, 6)
+]
+
+
+def in_kernel(path: str, variant: Variant) -> Ruleset:
+    return parse(iptables.save(path, variant))
+
+
+def same(found: Ruleset, wanted: Ruleset) -> bool:
+    """Equal but for empty built-in chains, which the kernel always has, and the order of the tables."""
+
+    def chains(rules: Ruleset) -> dict[tuple[str, str], list[str]]:
+        return {
+            (t.name, c.name): [r.text for r in c.rules]
+            for t in rules.tables
+            for c in t.chains
+            if c.rules or c.name not in BUILT_IN.get(t.name, ())
+        }
+
+    return chains(found) == chains(wanted)
+
+
+@VARIANTS
+@in_sandbox
+async def test_kernel_shows_what_was_planned_character_by_character(variant: str) -> None:
+    path, chosen = netns.create("node-1"), Variant(variant)
+    proxier = Proxier(path, chosen)
+    proxier.start()
+    await proxier.sync(EVERY_KIND, THEIR_SLICES, NODE)
+    assert same(in_kernel(path, chosen), plan(EVERY_KIND, THEIR_SLICES, NODE))
+    assert await proxier.sync(EVERY_KIND[::-1], THEIR_SLICES[::-1], NODE) == ""
+    with netns.entered(path):
+        assert Path("/proc/sys/net/ipv4/conf/all/route_localnet").read_text() == "1\n"
+
+
+@VARIANTS
+@in_sandbox
+async def test_ipv6(variant: str) -> None:
+    path, chosen = netns.create("node-1"), Variant(variant)
+    labels = {SERVICE: "web"}
+    one = view(
+        {
+            "metadata": {"namespace": "shop", "name": "web"},
+            "spec": {"clusterIP": "fd00:10:96::1", "sessionAffinity": "ClientIP", "ports": [{"port": 80}]},
+        },
+        Service,
+    )
+    empty = view(
+        {"metadata": {"namespace": "shop", "name": "x"}, "spec": {"clusterIP": "fd00::2", "ports": [{"port": 80}]}},
+        Service,
+    )
+    ends = view(
+        {
+            "metadata": {"namespace": "shop", "name": "web-1", "labels": labels},
+            "addressType": "IPv6",
+            "endpoints": [{"addresses": ["fd00:10:244::5"]}, {"addresses": ["fd00:10:244::6"]}],
+            "ports": [{"port": 8080}],
+        },
+        EndpointSlice,
+    )
+    config = ProxyConfig(cluster_cidr="fd00:10:244::/56", family="IPv6")
+    await Proxier(path, chosen, config).sync([one, empty], [ends], NODE)
+    found = parse(iptables.save(path, chosen, family="IPv6"), "IPv6")
+    assert same(found, plan([one, empty], [ends], NODE, config))
+
+
+def changes(seed: int, steps: int) -> Iterator[tuple[list[Service], list[EndpointSlice]]]:
+    """Services of all kinds that come, go and change, with endpoints that do the same."""
+    rng = random.Random(seed)
+    services: dict[int, Service] = {}
+    ends: dict[int, list[tuple[int, str]]] = {}
+    kinds = [
+        lambda n: service(n),
+        lambda n: service(n, "NodePort"),
+        lambda n: service(n, sessionAffinity="ClientIP"),
+        lambda n: service(n, "LoadBalancer", externalTrafficPolicy="Local"),
+        lambda n: service(n, "LoadBalancer", loadBalancerSourceRanges=["172.18.0.0/16"]),
+        lambda n: service(n, internalTrafficPolicy="Local"),
+    ]
+    for _ in range(steps):
+        for _ in range(rng.randint(1, 8)):
+            n = rng.randint(1, 40)
+            match rng.randrange(4):
+                case 0:
+                    services.pop(n, None)
+                case 1:
+                    ends.pop(n, None)
+                case 2:
+                    services[n] = rng.choice(kinds)(n)
+                case 3:
+                    chosen = rng.sample(range(1, 250), rng.randint(0, 5))
+                    ends[n] = [(byte, rng.choice(["node-1", "node-2"])) for byte in chosen]
+        yield list(services.values()), [endpoint_slice(n, e) for n, e in ends.items()]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@VARIANTS
+@in_sandbox
+async def test_changes_in_any_sequence_leave_the_rules_of_a_fresh_start(variant: str, seed: int) -> None:
+    chosen, names = Variant(variant), count()
+    path = netns.create("changed")
+    proxier = Proxier(path, chosen)
+    for services, slices in changes(seed, 12):
+        await proxier.sync(services, slices, NODE)
+        fresh = netns.create(f"fresh-{next(names)}")
+        await Proxier(fresh, chosen).sync(services, slices, NODE)
+        assert in_kernel(path, chosen) == in_kernel(fresh, chosen)
+        assert same(in_kernel(path, chosen), plan(services, slices, NODE))
+        netns.delete(fresh)
+
+
+@in_sandbox
+async def test_more_services_than_one_transaction_takes() -> None:
+    path = netns.create("node-1")
+    proxier = Proxier(path, Variant.NFT)
+    meta = [{"namespace": f"ns-{i:03}", "name": "web", "labels": {SERVICE: "web"}} for i in range(300)]
+    named = [
+        view({**raw(service(1, clusterIP=f"10.97.{i // 250}.{i % 250 + 1}")), "metadata": m}, Service)
+        for i, m in enumerate(meta)
+    ]
+    slices = [view({**raw(endpoint_slice(1, [(1, "")])), "metadata": m}, EndpointSlice) for m in meta]
+    text = await proxier.sync(named, slices, NODE)
+    assert text.count("*nat") > 1
+    assert same(in_kernel(path, Variant.NFT), plan(named, slices, NODE))
+    text = await proxier.sync(named[1:], slices[5:], NODE)
+    assert "-I KUBE-SERVICES" not in text
+    assert "-D KUBE-SERVICES 1" in text
+    assert same(in_kernel(path, Variant.NFT), plan(named[1:], slices[5:], NODE))
+
+
+@VARIANTS
+@in_sandbox
+def test_a_refused_line_is_named(variant: str) -> None:
+    path, chosen = netns.create("node-1"), Variant(variant)
+    bad = "-A KUBE-X --bogus -j DROP"
+    with pytest.raises(RuleError, match="--bogus") as error:
+        iptables.restore(path, f"*filter\n:KUBE-X - [0:0]\n{bad}\nCOMMIT\n", chosen)
+    assert error.value.details["text"] == bad
+    with pytest.raises(RuleError, match="NOPE"):
+        iptables.restore(path, "*filter\n:KUBE-X - [0:0]\n-A KUBE-X -j NOPE\nCOMMIT\n", chosen)
+
+
+@VARIANTS
+@in_sandbox
+async def test_a_failed_sync_is_healed_by_the_next(variant: str) -> None:
+    path, chosen = netns.create("node-1"), Variant(variant)
+    proxier = Proxier(path, chosen)
+    await proxier.sync(EVERY_KIND, THEIR_SLICES, NODE)
+    (chain,) = [
+        r.target
+        for r in in_kernel(path, chosen).chain("nat", "KUBE-EXT-" + port_hash("shop/web-2:http", "tcp")).rules[1:]
+    ]
+    fewer = [s for s in EVERY_KIND if s.name != "web-2"]
+    # Somebody refers to a chain, so that it cannot be deleted when its Service goes.
+    iptables.restore(path, f"*nat\n-A OUTPUT -j {chain}\nCOMMIT\n", chosen)
+    with pytest.raises(RuleError):
+        await proxier.sync(fewer, THEIR_SLICES, NODE)
+    await proxier.sync(fewer, THEIR_SLICES, NODE)
+    assert same(in_kernel(path, chosen), plan(fewer, THEIR_SLICES, NODE))
+
+
+@in_sandbox
+async def test_nodes_side_by_side() -> None:
+    paths = [netns.create(f"node-{n}") for n in (1, 2, 3)]
+    assert iptables.probe(paths[0]) is Variant.NFT
+    proxiers = [Proxier(path, Variant.NFT) for path in paths]
+    await asyncio.gather(*(p.sync(EVERY_KIND, THEIR_SLICES, NODE) for p in proxiers))
+    assert all(same(in_kernel(path, Variant.NFT), plan(EVERY_KIND, THEIR_SLICES, NODE)) for path in paths)
