@@ -50,7 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
 
     coverage = commands.add_parser("coverage", help="which points of the curriculum the notebooks demonstrate")
-    coverage.add_argument("arguments", nargs=argparse.REMAINDER)
+    coverage.add_argument("--missing", action="store_true", help="also list the points that no notebook demonstrates")
+    coverage.add_argument("--notebooks", default="notebooks", metavar="DIR", help="where the notebooks are (notebooks)")
     coverage.set_defaults(run=_coverage)
     return parser
 
@@ -91,7 +92,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _coverage(arguments: argparse.Namespace) -> int:
     from labkit.learn import coverage
 
-    return coverage.main(arguments.arguments)
+    return coverage.main(["--notebooks", arguments.notebooks, *(["--missing"] if arguments.missing else [])])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from labkit.errors import ManifestError
 
@@ -29,19 +28,12 @@ def read(source: str | Path) -> list[Text]:
     """
     if isinstance(source, Path):
         return _read_path(source)
-    if "\n" not in source and _scheme(source) in SCHEMES:
+    scheme, sign, _ = source.partition("://")
+    if sign and scheme.lower() in SCHEMES:
         return [Text(source, _decoded(_download(source), source))]
     if _is_text(source):
         return [Text("manifest", _limited(source, "manifest"))]
     return _read_path(Path(source))
-
-
-def _scheme(source: str) -> str:
-    """The scheme of a URL, empty for anything else."""
-    try:
-        return urlsplit(source).scheme if "://" in source else ""
-    except ValueError:
-        return ""
 
 
 def _is_text(source: str) -> bool:

@@ -162,7 +162,7 @@ class _Reader:
         if not text.isascii():
             try:
                 text.encode()
-            except UnicodeEncodeError as error:  # "\\ud800": libyaml refuses it, PyYAML's own parser does not
+            except UnicodeEncodeError as error:  # half a code, which only libyaml refuses
                 self.fault(line, str(error), "Write the character itself, not half of its code.")
                 return ""
         if event.tag in TEXT_TAGS or (event.tag is None and not event.implicit[0]):

@@ -9,9 +9,10 @@ import msgspec
 
 from labkit.api import kinds, manifest
 from labkit.errors import ApiError, NotFound
-from labkit.lab import tables
+from labkit.lab import rules, tables
 from labkit.lab.handle import Handle
 from labkit.net.path import PacketPath
+from labkit.net.rules import parse
 from labkit.sandbox.start import Sandbox
 
 if TYPE_CHECKING:
@@ -147,6 +148,15 @@ class Lab:
 
     def _handle(self, kind: str, name: str) -> Handle:
         return Handle(self._sandbox.call, self._sandbox.call("find_place", kind=kind, name=name))
+
+    def rules(self, node: str, service: str, namespace: str = "default") -> pd.DataFrame:
+        """The rules that serve a Service on a node, read back from its kernel: TABLE, CHAIN, NUMBER, RULE."""
+        import pandas as pd
+
+        saved = parse(self.node(node).run("iptables-save", check=True).stdout)
+        key = service if "/" in service else f"{namespace}/{service}"
+        found = [row for table in ("nat", "filter") for row in rules.serving(saved, key, table)]
+        return pd.DataFrame(found, columns=["TABLE", "CHAIN", "NUMBER", "RULE"])
 
     def logs(self, pod: str, namespace: str = "default", container: str = "") -> str:
         """What a container wrote."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from labkit.errors import LabError
 from labkit.lab.lab import Lab
+from labkit.lab.progress import Progress
 from labkit.net.topology import plan
 from labkit.sandbox.start import Sandbox
 
@@ -34,7 +35,7 @@ def start(
     link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
     seed      of names and addresses: the same seed and manifests give the same ones
     name      an earlier lab of this name in this process is closed first
-    progress  called with each step in words
+    progress  called with each step in words; without one, a notebook shows a line while it starts
     Raises `LabError` for arguments out of range, `SandboxError` where this machine has no sandbox for the lab.
     """
     if cni not in CNI:
@@ -45,10 +46,12 @@ def start(
         raise LabError(str(error)) from error
     if earlier := _open.pop(name, None):
         earlier.close()
-    say = progress or (lambda step: None)
+    shown = Progress()
+    say = progress or shown
     sandbox = Sandbox(ENTRY, handlers={"progress": lambda step: say(step)})
     try:
-        facts = sandbox.call("start", nodes=nodes, zones=list(zones), cni=cni, link=link or {}, seed=seed)
+        with shown:  # after the sandbox has begun to start: both take their time side by side
+            facts = sandbox.call("start", nodes=nodes, zones=list(zones), cni=cni, link=link or {}, seed=seed)
     except BaseException:
         sandbox.close()
         raise

@@ -49,16 +49,15 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Tap:
-    """The socket in the namespace of one place. Frames that the kernel gave no time for count as lost."""
+    """The socket in the namespace of one place. Frames that the kernel gave no time for count as lost (`Clock`)."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self._overrun = self._untimed = 0
         self.seen: list[Seen] = []
         kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        self.socket = netns.socket_in(place.netns, socket.AF_PACKET, kind, socket.htons(_ETH_P_ALL))
+        self.socket = _timed(netns.socket_in(place.netns, socket.AF_PACKET, kind, socket.htons(_ETH_P_ALL)))
         self.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _FILTER)
-        self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _TIMESTAMPING)
         try:
             self.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, BUFFER)
         except PermissionError:  # it takes root on the host
@@ -77,8 +76,6 @@ class Tap:
         """Frames that passed the filter and are not in `seen`. Reading sets the kernel's count to 0: call it once."""
         statistics = self.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
         dropped: int = struct.unpack("II", statistics)[1]
-        import sys
-        if dropped + self._overrun + self._untimed: raise RuntimeError((dropped, self._overrun, self._untimed, self._place.name, len(self.seen), self.socket.getsockopt(1,8)))
         return dropped + self._overrun + self._untimed
 
     def _take(self, data: bytes, ancillary: list[tuple[int, int, bytes]], _: int, sender: tuple[Any, ...]) -> None:
@@ -131,22 +128,36 @@ def owners(places: Sequence[Place]) -> list[Place]:
     return list({place.netns: place for place in sorted(places, key=lambda place: place.kind != "pod")}.values())
 
 
-def await_clock(path: str) -> None:
-    """Wait until the kernel notes the times of frames: it begins some while after the first socket asked for them.
+class Clock:
+    """Keeps the kernel noting the times of frames: it begins some milliseconds after the first socket asks for them."""
 
-    Asks by a datagram over the loopback of the namespace at `path`. Raises `TraceError` where no time comes within 1 s.
-    """
-    with netns.socket_in(path, socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _TIMESTAMPING)
-        sock.bind(("127.0.0.1", 0))
-        sock.connect(sock.getsockname())
-        sock.settimeout(1)
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
-            sock.send(b"?")
-            if sock.recvmsg(1, 128)[1]:
-                return
-    raise TraceError(f"the kernel gives no times for frames in {path}: a trace could not order them")
+    def __init__(self) -> None:
+        self._socket = _timed(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC))
+
+    def wait(self, path: str) -> None:
+        """Wait until it does, as datagrams over the loopback of the namespace at `path` show.
+
+        Raises `TraceError` where none has a time within 1 s.
+        """
+        with _timed(netns.socket_in(path, socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as probe:
+            probe.bind(("127.0.0.1", 0))
+            probe.connect(probe.getsockname())
+            probe.settimeout(1)
+            end = time.monotonic() + 1
+            while time.monotonic() < end:
+                probe.send(b"?")
+                if probe.recvmsg(1, 128)[1]:
+                    return
+                time.sleep(0.0005)
+        raise TraceError(f"the kernel gives no times for frames in {path}: a trace could not order them")
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _timed(sock: socket.socket) -> socket.socket:
+    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _TIMESTAMPING)
+    return sock
 
 
 def _filter() -> bytes:

@@ -18,7 +18,7 @@ from labkit.linux.iptables import Variant
 from labkit.net.path import PacketPath
 from labkit.net.place import Place
 from labkit.trace import correlate
-from labkit.trace.capture import Capture, Seen, Tap, await_clock, owners
+from labkit.trace.capture import Capture, Clock, Seen, Tap, owners
 from labkit.trace.connections import Connections
 from labkit.trace.correlate import Asked
 from labkit.trace.rules import Evaluated, RuleTrace, open_trace
@@ -37,6 +37,10 @@ class Tracer:
     def __init__(self, variant: Variant) -> None:
         self._variant = variant
         self._one = asyncio.Lock()
+        self._clock = Clock()
+
+    def close(self) -> None:
+        self._clock.close()
 
     async def trace(self, places: Sequence[Place], source: Place, url: str, request: Request) -> PacketPath:
         """The way of the first packet of one request from `source` to `url` (as `labkit.traffic.target` reads it).
@@ -51,6 +55,7 @@ class Tracer:
         async with self._one:
             session = _Session(self._variant, places, protocol, _sources(places, source))
             try:
+                await _finished(partial(self._clock.wait, session.loopback))
                 await _finished(session.open)
                 session.watch()
                 row = await request()
@@ -68,6 +73,8 @@ class _Session:
         self._variant, self._places = variant, places
         self._armed = [place for place in places if place.kind in _WITH_RULES]
         self._protocol, self._sources = protocol, sources
+        # Any network with its loopback up; a learner may have put down a pod's.
+        self.loopback = (self._armed or list(places))[0].netns
         self._watched: list[int] = []
         self._traces: list[RuleTrace] = []
         self._capture: Capture | None = None
@@ -77,7 +84,6 @@ class _Session:
     def open(self) -> None:
         self._capture = Capture(self._places)
         _side_by_side(self._arm, self._armed)
-        await_clock(self._places[0].netns)
 
     def watch(self) -> None:
         """Read while the request goes on, so that no buffer fills up."""

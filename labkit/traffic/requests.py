@@ -31,7 +31,8 @@ class Row(msgspec.Struct):
 
     status          of HTTP; None for tcp and udp, and where nothing came back
     local, remote   "address:port" as the client sees them
-    server          where the kernel delivered it: who answered, or would have (`labkit.traffic.served`)
+    server          where the kernel delivered it: who answered, or should have (`labkit.traffic.served`); empty where
+                    that is not known: a refused connection leaves no conntrack entry
     """
 
     i: int
@@ -155,7 +156,7 @@ class _Worker:
 
     def _name(self, sent: Sent) -> None:
         if packet := self._packet:
-            sent.row.remote = sent.row.server = endpoint(packet.dst, packet.dport)
+            sent.row.remote = endpoint(packet.dst, packet.dport)
             if packet.sport:  # 0: refused before a port was taken
                 sent.packet = packet
                 sent.row.local = endpoint(packet.src, packet.sport)

@@ -1,6 +1,6 @@
 """Who really answered: what the client connected to, followed through the kernel's address translations.
 
-    client 10.244.1.5:40000 -> 10.96.0.20:80  ──conntrack of the node──>  10.244.2.7:8080
+client 10.244.1.5:40000 -> 10.96.0.20:80  ──conntrack of the node──>  10.244.2.7:8080
 """
 
 from __future__ import annotations

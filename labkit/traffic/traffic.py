@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from labkit.errors import LabError, NetlinkError
 from labkit.linux import httpclient
-from labkit.net.packet import endpoint
+from labkit.net.packet import Packet, endpoint
 from labkit.net.place import Place
 from labkit.traffic import requests, resolve, served, target
 
@@ -73,14 +74,12 @@ class Traffic:
 def _name_servers(sent: list[requests.Sent], nat: Iterable[str]) -> None:
     """Put into each row who the kernel delivered it to. A kernel without conntrack translates nothing."""
     packets = [one.packet for one in sent if one.packet]
-    if not packets:
-        return
-    try:
-        table = served.translations(nat, packets[0].protocol)
-    except NetlinkError:
-        return
+    table: dict[Packet, Packet] = {}
+    if packets:
+        with suppress(NetlinkError):
+            table = served.translations(nat, packets[0].protocol)
     for one in sent:
-        if one.packet:
+        if one.packet and (one.packet in table or not one.row.error):
             server = served.follow(one.packet, table)
             one.row.server = endpoint(server.dst, server.dport)
 

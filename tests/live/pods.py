@@ -41,7 +41,7 @@ def node_with_pods(count: int) -> tuple[str, list[Place]]:
     return node, pods
 
 
-def nat(node: str, rules: str) -> None:
-    """Load rules into the nat table of a node."""
+def load(node: str, table: str, rules: str) -> None:
+    """Load rules into a table of a node."""
     with netns.entered(node):
-        subprocess.run(["iptables-nft-restore"], input=f"*nat\n{rules}COMMIT\n".encode(), check=True)
+        subprocess.run(["iptables-nft-restore"], input=f"*{table}\n{rules}COMMIT\n".encode(), check=True)

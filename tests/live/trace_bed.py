@@ -30,10 +30,12 @@ from labkit.cni.plugins import PLUGINS
 from labkit.cni.wiring import Attachment, connect
 from labkit.linux import iptables, netns
 from labkit.linux.iptables import Variant
+from labkit.net.path import PacketPath
 from labkit.net.place import Place
 from labkit.net.topology import POD_NETWORK, plan
 from labkit.proxy.changes import diff
 from labkit.proxy.proxier import Proxier
+from labkit.trace.tracer import Tracer
 
 PODS = {"client": "node-1", "near": "node-1", "far": "node-3", "abroad": "node-2"}
 SERVICES = {"near": "10.96.0.21", "far": "10.96.0.22", "abroad": "10.96.0.23", "client": "10.96.0.24"}
@@ -177,3 +179,11 @@ class _Echo(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         self._transport.sendto(data, addr)  # type: ignore[attr-defined]
+
+
+async def taken(
+    bed: Bed, tracer: Tracer, source: str, address: str, port: int = 80, kind: str = "tcp", timeout: float = 1.0
+) -> PacketPath:
+    """A trace of one request in the bed."""
+    request = bed.request(source, address, port, kind, timeout)
+    return await tracer.trace(list(bed.places.values()), bed.places[source], f"{kind}://{address}:{port}", request)

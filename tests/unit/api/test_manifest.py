@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from labkit.api import manifest, source
 from labkit.errors import ManifestError
 
-BOOKINFO = Path("/work/shared/manifests/bookinfo.yaml")
+BOOKINFO = Path(__file__).parents[4] / "shared" / "manifests" / "bookinfo.yaml"
 GOOD = """\
 apiVersion: v1
 kind: Service
@@ -142,7 +142,7 @@ def test_the_same_object_twice_names_both_documents() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["shop.yaml", "no/such/folder/shop", Path("shop.yml"), "shop", "a\0b.yaml", "x" * 5000]
+    "path", ["http", "shop.yaml", "no/such/folder/shop", Path("shop.yml"), "shop", "a\0b.yaml", "x" * 5000]
 )
 def test_a_path_that_is_not_there(path: str | Path) -> None:
     message = refused(path).message

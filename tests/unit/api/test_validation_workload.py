@@ -8,7 +8,10 @@ from labkit.api import validation
 from labkit.api.defaults import default
 from labkit.api.problem import Problem
 
-TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+TEMPLATE: dict[str, Any] = {
+    "metadata": {"labels": {"app": "web"}},
+    "spec": {"containers": [{"name": "c", "image": "i"}]},
+}
 SELECTOR = {"matchLabels": {"app": "web"}}
 
 

@@ -48,7 +48,7 @@ def test_lines() -> None:
     (first, second), _ = yamltext.parse("a: 1\nb:\n- x\n- z: 2\n---\n# comment\nc: 3\n")
     assert isinstance(first.children, dict)
     assert first.children["b"].line == 2
-    assert first.children["b"].children[1].children["z"].line == 4  # type: ignore[index, call-overload]
+    assert first.children["b"].children[1].children["z"].line == 4
     assert second.line == 7
 
 

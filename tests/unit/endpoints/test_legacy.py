@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.api import schema, validation
 from labkit.api.objects import EndpointAddress, EndpointSubset
+from labkit.control.store import copy
 from labkit.endpoints.legacy import HEADLESS, OVER_CAPACITY, plan, subsets, truncated
 
 
@@ -51,7 +52,7 @@ def test_headless_without_ports(service, pod):
 
 
 def test_raw_is_what_the_api_accepts(service, pod):
-    raw = plan(service(labels={"team": "x"}), [pod(1)])
+    raw = copy(plan(service(labels={"team": "x"}), [pod(1)]))
     assert schema.problems(raw) == []
     assert validation.problems(raw) == []
     assert raw["metadata"]["labels"] == {"team": "x", "endpoints.kubernetes.io/managed-by": "endpoint-controller"}

@@ -27,6 +27,14 @@ def hits(weights: dict[str, float], total: int, failed: int = 0) -> DataFrame:
     return DataFrame({"pod": [*map(str, names), *[None] * failed]})
 
 
+def thrice_path() -> PacketPath:
+    """Addresses that change between each two of three neighbouring hops: little room for each label."""
+    path = samples.service_path()
+    packets = [Packet("172.18.101.11", f"10.244.133.{n}", "TCP", 41000, 9080) for n in range(14)]
+    request = tuple(msgspec.structs.replace(h, packet=packets[min(i, 5)]) for i, h in enumerate(path.request))
+    return msgspec.structs.replace(path, packet=packets[0], request=request)
+
+
 def ipv6_path() -> PacketPath:
     path = samples.service_path()
     before = Packet("fd00:10:244:1::1234:5", "fd00:10:96::abcd:7", "TCP", 41000, 9080)
@@ -41,6 +49,7 @@ PTP = [samples.CROSS_ZONE[i] for i in (0, 1, 3, 10, 12, 13)]
 SHAPES: dict[str, Callable[[], show.Picture]] = {
     "14 hops": lambda: show.path(samples.service_path()),
     "14 hops, IPv6": lambda: show.path(ipv6_path()),
+    "many changes": lambda: show.path(thrice_path()),
     "6 hops": lambda: show.path(samples.service_path(PTP)),
     "hairpin": lambda: show.path(samples.hairpin_path()),
     "from a node": lambda: show.path(samples.node_path()),

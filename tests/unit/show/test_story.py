@@ -52,6 +52,21 @@ def test_two_rewrites_between_the_same_hops_both_count() -> None:
     assert story.title == ("10.96.12.7:80 becomes 10.244.1.5:8080 and source 10.244.1.5 becomes 10.244.1.1 on node-1")
 
 
+def test_each_rewrite_explains_one_change() -> None:
+    here, there = Packet("10.0.0.1", "10.0.0.2", "TCP", 1, 80), Packet("10.0.0.1", "10.0.0.3", "TCP", 1, 80)
+    path = samples.short_path(4)
+    packets = (here, there, here, there)
+    request = tuple(msgspec.structs.replace(h, packet=p) for h, p in zip(path.request, packets, strict=True))
+    rewrites = tuple(
+        Rewrite("node-1", "PREROUTING", "DNAT", *ends, rule)
+        for ends, rule in (((here, there), "X 1"), ((there, here), "Y 1"), ((here, there), "Z 1"))
+    )
+    story = tell(msgspec.structs.replace(path, packet=here, request=request, rewrites=rewrites, reply=()))
+    assert [(c.gap, c.label) for c in story.changes["request"]] == [
+        (1, "DNAT by X 1"), (2, "DNAT by Y 1"), (3, "DNAT by Z 1"),
+    ]  # fmt: skip
+
+
 def test_a_replys_own_rewrites_have_no_rule() -> None:
     """The tracer gives them as rewrites with an empty rule, the destination's first."""
     path = samples.hairpin_path()

@@ -1,0 +1,36 @@
+"""What a start is doing, in a line of the notebook that goes when it is done. Elsewhere: nothing."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any
+
+TEXT = "starting a lab"
+
+
+class Progress:
+    """Called with each step in words, from any thread. As a context manager it takes its line away at the end.
+
+    The line is a widget, with a fixed text for pages without widgets: so the output is the same in every run.
+    """
+
+    def __init__(self) -> None:
+        self._line: Any = None
+
+    def __enter__(self) -> Progress:
+        if "ipykernel" in sys.modules:
+            from IPython.display import display
+            from ipywidgets import HTML
+
+            self._line = HTML(f"<i>{TEXT} …</i>")
+            display({**self._line._repr_mimebundle_(), "text/plain": TEXT}, raw=True)  # type: ignore[no-untyped-call]
+        return self
+
+    def __call__(self, step: str) -> None:
+        if self._line is not None:
+            self._line.value = f"<i>{TEXT}: {step} …</i>"
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._line is not None:
+            self._line.value = ""

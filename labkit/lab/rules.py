@@ -1,0 +1,45 @@
+"""The rules of a node that serve one Service, in the order in which a packet may meet them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labkit.net.rules import Chain, Ruleset
+
+Row = dict[str, object]
+
+
+def serving(rules: Ruleset, service: str, table: str = "nat") -> list[Row]:
+    """Rows TABLE, CHAIN, NUMBER, RULE: the entries of KUBE-SERVICES for "namespace/name", and the chains behind them.
+
+    NUMBER counts from 1 within the chain, as `iptables -L --line-numbers` does.
+    """
+    rows: list[Row] = []
+    for chain in ("KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-NODEPORTS"):
+        start = rules.chain(table, chain)
+        if start is None:
+            continue
+        for number, rule in enumerate(start.rules, 1):
+            if f'"{service}:' in rule.text or f'"{service} ' in rule.text:
+                rows.append(_row(table, chain, number, rule.text))
+                rows += _behind(rules, table, rule.target, {str(r["CHAIN"]) for r in rows})
+    return rows
+
+
+def _behind(rules: Ruleset, table: str, name: str, seen: set[str]) -> Iterator[Row]:
+    chain = rules.chain(table, name)
+    if chain is None or name in seen:
+        return
+    seen.add(name)
+    for number, rule in enumerate(chain.rules, 1):
+        yield _row(table, name, number, rule.text)
+    for target in _targets(chain):
+        yield from _behind(rules, table, target, seen)
+
+
+def _targets(chain: Chain) -> list[str]:
+    return [rule.target for rule in chain.rules if rule.target.startswith(("KUBE-SVC-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-SVL-"))]
+
+
+def _row(table: str, chain: str, number: int, text: str) -> Row:
+    return {"TABLE": table, "CHAIN": chain, "NUMBER": number, "RULE": text}

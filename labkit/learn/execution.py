@@ -1,0 +1,79 @@
+"""Execute a notebook without a browser, and say what it saw: `labkit check`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from labkit.errors import NotFound
+from labkit.learn.claims import MARK
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What an execution gave. `problem` is empty when all went well."""
+
+    name: str
+    cells: int
+    pictures: int
+    tables: int
+    claims: tuple[str, ...]
+    seconds: float
+    problem: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not self.problem
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.name}: {self.cells} cells ran in {self.seconds:.1f} s; "
+            f"{self.pictures} pictures, {self.tables} tables, {len(self.claims)} points demonstrated",
+            *(f"  {claim}" for claim in self.claims),
+        ]
+        return "\n".join([*lines, self.problem] if self.problem else lines)
+
+
+def execute(path: Path, write: bool = False) -> Seen:
+    """Run all cells in a fresh kernel, in the notebook's folder; with `write`, keep the outputs in the file.
+
+    Raises `NotFound` where there is no such notebook. A failing cell ends the run: `problem` says which, and why.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    if not path.is_file():
+        raise NotFound(f"there is no notebook {path}")
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}})
+    began, problem = time.monotonic(), ""
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        problem = str(error)
+    seconds = time.monotonic() - began
+    if write and not problem:
+        nbformat.write(notebook, path)
+    return _seen(path.stem, notebook, seconds, problem)
+
+
+def _seen(name: str, notebook: NotebookNode, seconds: float, problem: str) -> Seen:
+    ran = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count]
+    outputs: list[Any] = [output for cell in ran for output in cell.outputs]
+    data = [output.get("data", {}) for output in outputs]
+    text = "".join(output.get("text", "") for output in outputs)
+    return Seen(
+        name=name,
+        cells=len(ran),
+        pictures=sum("image/png" in d for d in data),
+        tables=sum("<table" in d.get("text/html", "") for d in data),
+        claims=tuple(line for line in text.splitlines() if line.startswith(MARK)),
+        seconds=seconds,
+        problem=problem,
+    )

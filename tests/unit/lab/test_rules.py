@@ -1,0 +1,36 @@
+from labkit.lab.rules import serving
+from labkit.net.rules import ruleset
+
+RULES = ruleset(
+    {
+        "nat": {
+            "KUBE-SERVICES": [
+                '-d 10.96.0.7/32 -p tcp -m comment --comment "shop/web-2:http cluster IP" -m tcp --dport 80 -j KUBE-SVC-OTHER',
+                '-d 10.96.0.8/32 -p tcp -m comment --comment "shop/web:http cluster IP" -m tcp --dport 80 -j KUBE-SVC-WEB',
+                '-d 10.96.0.9/32 -p tcp -m comment --comment "shop/bare cluster IP" -m tcp --dport 80 -j KUBE-SVC-BARE',
+            ],
+            "KUBE-SVC-WEB": ["-m statistic --mode random --probability 0.5 -j KUBE-SEP-1", "-j KUBE-SEP-2"],
+            "KUBE-SEP-1": ["-j DNAT --to-destination 10.244.1.2:8080"],
+            "KUBE-SEP-2": ["-j DNAT --to-destination 10.244.2.2:8080"],
+            "KUBE-SVC-OTHER": ["-j KUBE-SEP-1"],
+            "KUBE-SVC-BARE": [],
+        }
+    }
+)
+
+
+def test_a_service_s_rules_come_in_the_order_of_evaluation() -> None:
+    rows = serving(RULES, "shop/web")
+    assert [(r["CHAIN"], r["NUMBER"]) for r in rows] == [
+        ("KUBE-SERVICES", 2),
+        ("KUBE-SVC-WEB", 1),
+        ("KUBE-SVC-WEB", 2),
+        ("KUBE-SEP-1", 1),
+        ("KUBE-SEP-2", 1),
+    ]
+
+
+def test_names_that_begin_alike_are_kept_apart_and_a_port_may_have_no_name() -> None:
+    assert [r["CHAIN"] for r in serving(RULES, "shop/web-2")] == ["KUBE-SERVICES", "KUBE-SVC-OTHER", "KUBE-SEP-1"]
+    assert [r["NUMBER"] for r in serving(RULES, "shop/bare")] == [3]
+    assert serving(RULES, "shop/we") == []

@@ -1,0 +1,21 @@
+from labkit.linux.conntrack import Flow
+from labkit.net.packet import Packet
+from labkit.traffic.served import follow
+
+CLIENT = Packet("203.0.113.10", "172.18.1.2", "TCP", 40000, 30080)
+AT_NODE = Packet("172.18.1.2", "10.244.2.7", "TCP", 1234, 80)
+AT_POD = Packet("172.18.1.2", "10.244.2.7", "TCP", 1234, 8080)
+
+
+def test_translations_are_followed_from_one_to_the_next() -> None:
+    assert follow(CLIENT, {CLIENT: AT_NODE, AT_NODE: AT_POD}) == AT_POD
+    assert follow(CLIENT, {}) == CLIENT
+
+
+def test_a_loop_ends() -> None:
+    assert follow(CLIENT, {CLIENT: AT_NODE, AT_NODE: CLIENT}) in (CLIENT, AT_NODE)
+
+
+def test_what_counts_as_translated() -> None:
+    assert Flow(CLIENT, AT_POD.reversed()).translated
+    assert not Flow(CLIENT, CLIENT.reversed()).translated
