@@ -1,64 +1,99 @@
-# Install what is missing: system packages from binder/apt.txt, the locked Python packages into .venv. Sourced by
-# binder/lab and tests/run from the project's folder; does nothing when all is there. Leaves the programs' folder in $bin.
+# Install what is missing: the system packages of binder/apt.txt, and the locked Python packages into .venv. Does nothing,
+# and needs no network, when all is there. Sourced from the project's folder by binder/lab and tests/run.
 #
-# setup FILE...    the lock files to install from
+#   setup FILE     FILE: the lock file to install from. Leaves the folder of the programs in $bin.
 
-need_packages() {
-    local wanted missing=()
-    wanted=$(grep -v '^#' binder/apt.txt)
-    python=$(newest_python)
-    if [ -z "$python" ]; then  # Ubuntu 22.04: its python3 is 3.10, 3.11 is a package of its own
-        wanted="$wanted python3.11 python3.11-venv"
-    fi
-    for package in $wanted; do
-        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-    done
-    [ ${#missing[@]} -eq 0 ] && return
-    local install="apt-get install -y --no-install-recommends ${missing[*]}"
-    if [ "$(id -u)" -eq 0 ]; then
-        as_root=env
-    elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
-        as_root=sudo
-    else
-        echo "Some packages are missing. Run this once, then start again:" >&2
-        echo "    sudo $install" >&2
-        exit 1
-    fi
-    echo "Installing ${missing[*]}"
-    # Mininet's package would start no service; --no-install-recommends leaves Open vSwitch away, which the lab does not use
-    $as_root apt-get update -q
-    $as_root env DEBIAN_FRONTEND=noninteractive $install
-    python=$(newest_python)
+setup() {
+    command -v dpkg-query >/dev/null || stop "This set-up knows Debian and Ubuntu. Elsewhere: conda env create -f environment.yml"
+    unset PYTHONHOME PYTHONPATH  # pip would take what it finds there for installed
+    bin=$PWD/.venv/bin
+    system_packages
+    python_packages "$1"
 }
 
-newest_python() {
-    local name
+stop() {
+    printf '%s\n' "$@" >&2
+    exit 1
+}
+
+system_packages() {
+    local package missing=() sudo=()
+    for package in $(sed 's/#.*//' binder/apt.txt) $(python_package); do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed* ]] || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    # Without its recommendations Mininet's package starts no service: Open vSwitch is one, and the lab does not use it
+    local install=(apt-get install -y --no-install-recommends "${missing[@]}")
+    if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then
+        sudo=(sudo)
+    fi
+    local advice="Run this once as root, then start again:
+    ${sudo[*]:+sudo }${install[*]}"
+    may_become_root || stop "Some packages are missing. $advice"
+    echo "Installing ${missing[*]}"
+    "${sudo[@]}" apt-get update -q || echo "apt-get update failed; going on with the lists of packages that are here" >&2
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" -q -o DPkg::Lock::Timeout=120 || stop \
+        "The packages could not be installed. $advice" \
+        "(On Ubuntu, mininet and conntrack are in the section universe: sudo add-apt-repository universe)"
+}
+
+# On a terminal sudo may ask for the password
+may_become_root() {
+    [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; }
+}
+
+# The package that brings a Python, where one is missing
+python_package() {
+    if venv_works || [ -n "$(usable_python)" ]; then
+        return
+    fi
+    if grep -qs '^UBUNTU_CODENAME=jammy' /etc/os-release; then
+        echo python3.11-venv  # 22.04: its python3 is 3.10
+    else
+        echo python3-venv
+    fi
+}
+
+# The first Python that can make virtual environments and has a version that pyproject.toml allows. The real file, not a
+# link to it: .venv then notices when the system moves on to another version.
+usable_python() {
+    local name path
     for name in python3 python3.13 python3.12 python3.11; do
-        if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
-            command -v "$name"
+        path=$("$name" -c 'import ensurepip, os, sys
+if (3, 11) <= sys.version_info[:2] < (3, 14):
+    print(os.path.realpath(sys.executable))' 2>/dev/null) || continue
+        if [ -n "$path" ]; then
+            echo "$path"
             return
         fi
     done
 }
 
-setup() {
-    if ! command -v dpkg-query >/dev/null; then
-        echo "This set-up knows Debian and Ubuntu. Elsewhere: conda env create -f environment.yml" >&2
-        exit 1
+# .venv/place names the folder that .venv was made in, for it holds absolute paths. The file is absent while packages are
+# being installed: after an interruption all is made anew.
+venv_works() {
+    [ "$(cat .venv/place 2>/dev/null)" = "$PWD" ] && "$bin/python" -c '' 2>/dev/null
+}
+
+python_packages() {
+    local lock=$1 wanted python stamp=.venv/installed-${1//\//-}
+    wanted=$(cat pyproject.toml "$lock" | sha256sum)
+    if venv_works; then
+        [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
+    else
+        python=$(usable_python)
+        [ -n "$python" ] || stop "Python 3.11, 3.12 or 3.13 is needed, and this system's packages have another one." \
+            "With conda: conda env create -f environment.yml"
+        "$python" -m venv --clear .venv
     fi
-    need_packages
-    bin=$PWD/.venv/bin
-    local state
-    state=$(cat pyproject.toml "$@" | sha256sum | cut -c1-16)-$("$python" -c 'import sys; print(sys.version_info[:3])')
-    if [ "$(cat .venv/state-"$(basename "$1")" 2>/dev/null)" = "$state" ]; then
-        return
-    fi
-    echo "Installing the Python packages of $* into .venv"
-    "$python" -m venv .venv
-    local options=()
-    for lock in "$@"; do options+=(-r "$lock"); done
-    "$bin/pip" install --quiet --disable-pip-version-check "${options[@]}"
-    "$bin/pip" install --quiet --disable-pip-version-check --no-deps --editable .
+    echo "Installing the Python packages of $lock into .venv (the first time takes a minute or two)"
+    rm -f .venv/place
+    local pip=("$bin/python" -m pip install --quiet --disable-pip-version-check)
+    "${pip[@]}" -r "$lock"
+    # setuptools is there by now (Mininet needs it); "compat" is a plain path file, which no start of a lab has to wait for
+    "${pip[@]}" --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
     "$bin/python" -m compileall -q labkit
-    echo "$state" > ".venv/state-$(basename "$1")"
+    echo "$wanted" >"$stamp"
+    echo "$PWD" >.venv/place
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ class DataCenter:
         self.net.start()
         self.notes = self.net.notes
         for name in ("router", *(m.name for m in site.machines)):
-            _write(self.net[name].netns, "net/ipv4/ip_forward", "1")
+            with netns.entered(self.net[name].netns):
+                _route()
         self.places = {p.name: p for p in self._places()}
         self.links = [
             {
@@ -71,7 +73,12 @@ def _topo(site: Site, link: dict[str, Any]) -> Topo:
     return topo
 
 
-def _write(path: str, setting: str, value: str) -> None:
-    """Set a sysctl of one network namespace."""
-    with netns.entered(path):
-        Path("/proc/sys", setting).write_text(value)
+def _route() -> None:
+    """Let this namespace forward packets, and send no redirects.
+
+    A request that leaves a node by the interface it came from (a pod's to itself, by its Service) would be answered with a
+    redirect, which uses up what ICMP the kernel allows that pod: the next REJECT would then be silent.
+    """
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    for interface in ("all", "default", *(name for _, name in socket.if_nameindex())):
+        Path(f"/proc/sys/net/ipv4/conf/{interface}/send_redirects").write_text("0")

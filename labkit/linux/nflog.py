@@ -28,36 +28,24 @@ class Logged(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class NfLog:
+class NfLog(nl.Netfilter):
     """What is logged to `group` in the namespace at `path`. Raises `NetlinkError` where somebody else has the group."""
 
     def __init__(self, path: str, group: int, receive_buffer: int = 0, length: int = 128) -> None:
-        self._netfilter = nl.Netfilter(path, receive_buffer)
+        super().__init__(path, receive_buffer)
         what = f"listen to log group {group}"
         try:
-            self._netfilter.request(_CONFIG, 0, nl.header(group) + attr(1, bytes([_BIND])), what)
+            self.request(_CONFIG, 0, nl.header(group) + attr(1, bytes([_BIND])), what)
             mode = attr(2, length.to_bytes(4, "big") + bytes([_COPY_PACKET, 0]))
             # Threshold 1: a packet is reported at once, not when a hundred are there or a second has passed.
-            self._netfilter.request(_CONFIG, 0, nl.header(group) + mode + nl.number(5, 1), what)
+            self.request(_CONFIG, 0, nl.header(group) + mode + nl.number(5, 1), what)
         except Exception:
-            self._netfilter.close()
+            self.close()
             raise
-
-    @property
-    def overruns(self) -> int:
-        """How often the kernel had to drop packets."""
-        return self._netfilter.overruns
-
-    def fileno(self) -> int:
-        return self._netfilter.fileno()
-
-    def close(self) -> None:
-        """The kernel unbinds the group with the socket."""
-        self._netfilter.close()
 
     def packets(self) -> Iterator[Logged]:
         """What has been logged so far; never waits."""
-        for kind, found in self._netfilter.received():
+        for kind, found in self.received():
             if kind == _LOG:
                 yield Logged(nl.string(found.get(10, b"")), found.get(9, b""))
 

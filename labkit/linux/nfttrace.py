@@ -45,37 +45,27 @@ class TraceEvent(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class NftTrace:
+class NftTrace(nl.Netfilter):
     """The trace of first packets from `sources` (IPv4; none: from anywhere), in the namespace at `path`.
 
-    TCP: connection requests (SYN without ACK); UDP: every datagram. Raises `NetlinkError` where the kernel refuses.
+    TCP: connection requests (SYN without ACK); UDP: every datagram. `close` ends it.
+
+    Raises `NetlinkError` where the kernel refuses.
     """
 
     def __init__(self, path: str, protocol: str, sources: Sequence[str], receive_buffer: int = 0) -> None:
         self._headers: dict[bytes, bytes] = {}
-        self._netfilter = nl.Netfilter(path, receive_buffer)
+        super().__init__(path, receive_buffer)
         try:
-            self._netfilter.transaction(_NFTABLES, list(_table(protocol, sources)), "set up a packet trace")
-            self._netfilter.join(_TRACE_GROUP)
+            self.transaction(_NFTABLES, list(_table(protocol, sources)), "set up a packet trace")
+            self.join(_TRACE_GROUP)
         except Exception:
-            self._netfilter.close()
+            self.close()
             raise
-
-    @property
-    def overruns(self) -> int:
-        """How often the kernel had to drop reports."""
-        return self._netfilter.overruns
-
-    def fileno(self) -> int:
-        return self._netfilter.fileno()
-
-    def close(self) -> None:
-        """End the trace: the kernel drops the socket's table."""
-        self._netfilter.close()
 
     def events(self) -> Iterator[TraceEvent]:
         """What has been reported so far; never waits."""
-        for kind, found in self._netfilter.received():
+        for kind, found in self.received():
             if kind != _TRACE:
                 continue
             # A packet's headers come once per hook, with the hook's first event; the id ties the later events to it.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -111,11 +110,12 @@ def _files(place: Place) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.touch()
         if target.exists():
-            with tempfile.NamedTemporaryFile("w", dir="/run") as file:  # the bound file outlives its name
-                file.write(text)
-                file.flush()
-                Path(file.name).chmod(0o644)
-                syscalls.mount(file.name, str(target), flags=syscalls.MS_BIND)
+            source = Path("/run", f"labkit-{os.getpid()}-{threading.get_ident()}")
+            source.write_text(text)
+            try:
+                syscalls.mount(str(source), str(target), flags=syscalls.MS_BIND)
+            finally:
+                source.unlink()  # the mount keeps the file
 
 
 def _own_directories() -> None:

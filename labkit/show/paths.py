@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FACTS = ("step", "way", "place", "interface", "direction", "src", "dst", "what happened")
+LONG = 8  # steps; a longer table is folded away below the picture
 RULES = ("place", "table", "chain", "number", "rule")
 
 
@@ -23,6 +24,8 @@ class PathPicture(Picture):
         self.path = path
         self.story = tell(path)
         super().__init__(self.story.title, _facts(self.story))
+        if len(self.facts) > LONG:
+            self.folded = f"the same as a table: {len(self.facts)} steps"
 
     @property
     def rules(self) -> DataFrame:

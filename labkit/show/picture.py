@@ -21,12 +21,14 @@ class Picture(ABC):
     title     the claim that the picture makes, in one sentence
     facts     the facts that are drawn, one row each
     measured  columns of `facts` that chance moves from run to run (`tables`)
+    folded    the line under which a long table is folded away; empty: it is open
 
     nbval compares text/plain and text/html, never image/png: so the claim and the table are compared, and a picture may
     come from another build of matplotlib.
     """
 
     measured: tuple[str, ...] = ()
+    folded: str = ""
 
     def __init__(self, title: str, facts: DataFrame) -> None:
         self.title = title
@@ -45,7 +47,7 @@ class Picture(ABC):
     @property
     def table(self) -> tables.Table:
         """The facts as the notebook shows them."""
-        return tables.table(self.facts, measured=self.measured)
+        return tables.table(self.facts, measured=self.measured, folded=self.folded)
 
     def png(self) -> bytes:
         """The picture as PNG, without a date or a version in it."""

@@ -19,11 +19,12 @@ _CELL = '<{tag} style="text-align:{align}"{mark}>{text}</{tag}>'
 
 
 class Table:
-    """A DataFrame as the notebook shows it. `data` is the DataFrame itself."""
+    """A DataFrame as the notebook shows it. `data` is the DataFrame itself; `folded` is the line that opens a folded one."""
 
-    def __init__(self, data: DataFrame, measured: Sequence[str] = ()) -> None:
+    def __init__(self, data: DataFrame, measured: Sequence[str] = (), folded: str = "") -> None:
         self.data = data
         self.measured = tuple(measured)
+        self.folded = folded
 
     def _repr_html_(self) -> str:
         numeric = [dtype.kind in "iuf" for dtype in self.data.dtypes]
@@ -41,7 +42,8 @@ class Table:
             for row in self.data.itertuples(index=False, name=None)
         ]
         body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-        return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+        table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+        return f"<details><summary>{escape(self.folded)}</summary>\n{table}\n</details>" if self.folded else table
 
     def __repr__(self) -> str:
         stable = self.data.drop(columns=[c for c in self.data.columns if c in self.measured])
@@ -53,9 +55,12 @@ class Table:
         )
 
 
-def table(data: DataFrame, measured: Sequence[str] = ()) -> Table:
-    """A table of any DataFrame: services, pods, EndpointSlices, requests. `measured` columns vary from run to run."""
-    return Table(data, measured)
+def table(data: DataFrame, measured: Sequence[str] = (), folded: str = "") -> Table:
+    """A table of any DataFrame: services, pods, EndpointSlices, requests. `measured` columns vary from run to run.
+
+    folded  a line of text: the table is folded away under it
+    """
+    return Table(data, measured, folded)
 
 
 def cell(value: object) -> str:

@@ -1,6 +1,6 @@
 """The text of a rule, taken apart into conditions and a target.
 
-Exactly the matches and targets that `labkit.proxy.plan` writes are known. Anything else raises `RuleError`: a
+Exactly the matches and targets that `labkit.proxy` and `labkit.cni` plan are known. Anything else raises `RuleError`: a
 prediction that skips a rule would be a guess. Source: the man page iptables-extensions(8).
 """
 
@@ -52,6 +52,7 @@ class Local(msgspec.Struct, frozen=True):
     """An address of this node. `end` is "src" or "dst"."""
 
     end: str
+    negated: bool = False
 
 
 class Random(msgspec.Struct, frozen=True):
@@ -105,7 +106,7 @@ _MATCHES: tuple[tuple[str, Callable[[re.Match[str]], Condition | None]], ...] = 
     (r"-m (?:tcp|udp|sctp)(?= -j)", lambda m: None),
     (r"-m conntrack (! )?--ctstate (\S+)", lambda m: InState(frozenset(m[2].split(",")), bool(m[1]))),
     (r"-m mark (! )?--mark (\w+)/(\w+)", lambda m: Marked(int(m[2], 16), int(m[3], 16), bool(m[1]))),
-    (r"-m addrtype --(src|dst)-type LOCAL", lambda m: Local(m[1])),
+    (r"-m addrtype (! )?--(src|dst)-type LOCAL", lambda m: Local(m[2], bool(m[1]))),
     (r"-m statistic --mode random --probability (\d\.\d+)", lambda m: Random(float(m[1]))),
     (r"-m recent --set --name (\S+) --mask \S+ --rsource", lambda m: Recent(m[1], True)),
     (r"-m recent --rcheck --seconds \d+ --reap --name (\S+) --mask \S+ --rsource", lambda m: Recent(m[1], False)),

@@ -161,8 +161,8 @@ class Walk:
                 return bool(states & {branch.state, *(["DNAT"] if branch.translated else [])}) != negated
             case rule.Marked(value, mask, negated):
                 return (branch.mark & mask == value) != negated
-            case rule.Local(end):
-                return self._own(packet.src if end == "src" else packet.dst)
+            case rule.Local(end, negated):
+                return self._own(packet.src if end == "src" else packet.dst) != negated
             case rule.Recent(name):
                 return name in branch.remembered
         raise RuleError(f"the model tracer cannot decide {condition}")

@@ -73,14 +73,12 @@ class Traffic:
 
 def _name_servers(sent: list[requests.Sent], nat: Iterable[str]) -> None:
     """Put into each row who the kernel delivered it to. A kernel without conntrack translates nothing."""
-    packets = [one.packet for one in sent if one.packet]
-    table: dict[Packet, Packet] = {}
-    if packets:
-        with suppress(NetlinkError):
-            table = served.translations(nat, packets[0].protocol)
+    servers: dict[Packet, Packet] = {}
+    with suppress(NetlinkError):
+        servers = served.delivered([one.packet for one in sent if one.packet], tuple(nat))
     for one in sent:
-        if one.packet and (one.packet in table or not one.row.error):
-            server = served.follow(one.packet, table)
+        if one.packet and (one.packet in servers or not one.row.error):
+            server = servers.get(one.packet, one.packet)
             one.row.server = endpoint(server.dst, server.dport)
 
 

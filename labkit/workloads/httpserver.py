@@ -14,7 +14,6 @@ import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -256,7 +255,7 @@ def encode(response: Response, keep: bool, head: bool = False) -> bytes:
 
 @functools.lru_cache(maxsize=1)
 def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)
+    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
 
 
 @functools.lru_cache(maxsize=64)

@@ -12,13 +12,18 @@ from labkit.errors import ApiError
 
 @pytest.fixture
 def loop(store):
-    made = Loop(store, [Namespaces(store), GarbageCollector(store), ServiceAccounts(store)], lambda f: pytest.fail(str(f)))
+    made = Loop(
+        store, [Namespaces(store), GarbageCollector(store), ServiceAccounts(store)], lambda f: pytest.fail(str(f))
+    )
     made.drain()
     return made
 
 
 def owned(make, kind, name, *owners):
-    references = [{"apiVersion": "v1", "kind": o["kind"], "name": o["metadata"]["name"], "uid": o["metadata"]["uid"]} for o in owners]
+    references = [
+        {"apiVersion": "v1", "kind": o["kind"], "name": o["metadata"]["name"], "uid": o["metadata"]["uid"]}
+        for o in owners
+    ]
     return make(kind, name, metadata={"ownerReferences": references}, spec={})
 
 

@@ -43,7 +43,9 @@ def test_ports_merge_by_port_and_protocol():
         {"port": 53, "protocol": "UDP", "name": "dns"},
         {"port": 9, "protocol": "TCP", "name": "others"},
     )
-    last = ports({"port": 80, "name": "web"}, {"port": 53, "name": "dns-tcp"}, {"port": 53, "protocol": "UDP", "name": "dns"})
+    last = ports(
+        {"port": 80, "name": "web"}, {"port": 53, "name": "dns-tcp"}, {"port": 53, "protocol": "UDP", "name": "dns"}
+    )
     now = ports({"port": 53, "protocol": "UDP", "name": "names"}, {"port": 80, "name": "web"})
     assert merge(last, now, current, SERVICE) == ports(
         {"port": 53, "protocol": "UDP", "name": "names"},

@@ -32,7 +32,12 @@ def fresh_store() -> Store:
 
 
 def put(store, name, value=0):
-    raw = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": {"v": value}}
+    raw = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "default"},
+        "data": {"v": value},
+    }
     return store.create(raw) if store.find("ConfigMap", "default", name) is None else store.replace(raw)
 
 
@@ -152,9 +157,7 @@ def test_a_quarrel_is_an_error():
 
 def test_changed_is_called_for_work_that_nobody_does_yet():
     store, calls = fresh_store(), []
-    loop = Loop(
-        store, [Recorder("c", lambda key: put(store, "other") and None)], pytest.fail, lambda: calls.append(1)
-    )
+    loop = Loop(store, [Recorder("c", lambda key: put(store, "other") and None)], pytest.fail, lambda: calls.append(1))
     put(store, "a")
     assert calls == [1]
     loop.drain()  # its own writes need no further call
@@ -209,6 +212,8 @@ def test_batching_does_not_matter(steps):
             if drains(drain):
                 loop.drain()
         loop.drain()
-        ends.append([[(r["metadata"]["name"], r["data"]) for r in store.list(kind)] for kind in ("ConfigMap", "Secret")])
+        ends.append(
+            [[(r["metadata"]["name"], r["data"]) for r in store.list(kind)] for kind in ("ConfigMap", "Secret")]
+        )
     assert ends[0] == ends[1] == ends[2]
     assert ends[0][0] == ends[0][1]

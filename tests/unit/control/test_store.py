@@ -111,7 +111,12 @@ def test_list_is_sorted_and_views_are_cached(store, make):
 
 
 def test_generated_names(store, make):
-    unnamed = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "web-", "namespace": "default"}, "spec": {}}
+    unnamed = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": "web-", "namespace": "default"},
+        "spec": {},
+    }
     names = [store.create(unnamed)["metadata"]["name"] for _ in range(3)]
     assert len(set(names)) == 3
     assert all(name.startswith("web-") and len(name) == 9 for name in names)
@@ -135,12 +140,15 @@ def test_initial_events_then_changes(store, make):
 
 def test_writes_of_a_callback_come_after(store, make):
     """Both watchers hear of the first change before either hears of the second."""
-    heard = []
+    heard, inside = [], []
 
     def writer(event):
+        assert not inside  # never called from within itself
+        inside.append(event)
         heard.append(("writer", event.object["metadata"]["name"]))
         if event.object["metadata"]["name"] == "a":
             store.create(make("Service", "b", spec=SPEC))
+        inside.clear()
 
     store.watch({"Service"}, writer)
     store.watch({"Service"}, lambda event: heard.append(("reader", event.object["metadata"]["name"])))
@@ -238,7 +246,9 @@ def test_indexes_follow(store, make):
     store.update("Service", "default", "a", lambda s: s["spec"].update(type="ClusterIP"))
     store.delete("Service", "default", "b")
     assert store.indexed("type", "NodePort") == ()
-    assert [raw["metadata"]["name"] for raw in store.indexed("namespace", "default") if raw["kind"] == "Service"] == ["a"]
+    assert [raw["metadata"]["name"] for raw in store.indexed("namespace", "default") if raw["kind"] == "Service"] == [
+        "a"
+    ]
 
 
 OPERATIONS = st.lists(
@@ -269,7 +279,12 @@ def test_a_watcher_can_rebuild_the_store(operations):
     store.watch({"ConfigMap"}, hear)
     for operation, name, value in operations:
         data = {"value": str(value)}
-        raw = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": data}
+        raw = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": "default"},
+            "data": data,
+        }
         try:
             with store.transaction():
                 if operation == "create":

@@ -42,7 +42,11 @@ def test_slices_that_change_anyway_are_filled_first_the_fullest_before():
 
 def test_leftovers_go_together_into_the_fullest_that_has_room():
     slices = [many(1), many(10, 11), many(20, 21, 22)]
-    assert pack(many(1, 10, 11, 20, 21, 22, 30, 31), slices, limit=4) == [many(1), many(10, 11, 30, 31), many(20, 21, 22)]
+    assert pack(many(1, 10, 11, 20, 21, 22, 30, 31), slices, limit=4) == [
+        many(1),
+        many(10, 11, 30, 31),
+        many(20, 21, 22),
+    ]
 
 
 def test_new_slice_where_no_slice_has_room_for_all():
@@ -57,7 +61,11 @@ def test_emptied_slice_is_not_filled():
 NUMBERS = st.sets(st.integers(0, 40))
 
 
-@given(wanted=NUMBERS, existing=st.lists(st.lists(st.integers(0, 40), max_size=7, unique=True), max_size=5), limit=st.integers(1, 8))
+@given(
+    wanted=NUMBERS,
+    existing=st.lists(st.lists(st.integers(0, 40), max_size=7, unique=True), max_size=5),
+    limit=st.integers(1, 8),
+)
 @settings(max_examples=300)
 def test_each_endpoint_once_and_no_slice_too_full(wanted, existing, limit):
     slices = [many(*content[:limit]) for content in existing]

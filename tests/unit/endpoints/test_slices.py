@@ -16,7 +16,6 @@ from labkit.endpoints.slices import HEADLESS, MANAGED_BY, SERVICE_NAME, plan, to
 
 from .conftest import new_node, new_pod, new_service
 
-
 SUFFIXES = itertools.count()
 
 
@@ -70,7 +69,9 @@ def test_raw_is_what_the_api_accepts(service, pod, nodes):
     ],
 )
 def test_conditions(service, pod, nodes, ready, terminating, publish, conditions):
-    (planned,) = plan(service(publishNotReadyAddresses=publish), [pod(1, ready=ready, terminating=terminating)], nodes, [])
+    (planned,) = plan(
+        service(publishNotReadyAddresses=publish), [pod(1, ready=ready, terminating=terminating)], nodes, []
+    )
     found = planned.endpoints[0].conditions
     assert (found.ready, found.serving, found.terminating) == conditions
 
@@ -103,7 +104,10 @@ def test_named_port_needs_the_protocol(service, pod, nodes):
 
 
 def test_several_ports_in_one_slice(service, pod, nodes):
-    ports = [{"name": "a", "port": 80, "targetPort": 1}, {"name": "b", "port": 81, "targetPort": 2, "appProtocol": "h2c"}]
+    ports = [
+        {"name": "a", "port": 80, "targetPort": 1},
+        {"name": "b", "port": 81, "targetPort": 2, "appProtocol": "h2c"},
+    ]
     (planned,) = plan(service(ports=ports), [pod(1)], nodes, [])
     assert planned.ports == (EndpointPort(name="a", port=1), EndpointPort(name="b", port=2, app_protocol="h2c"))
 
@@ -203,7 +207,7 @@ PODS = st.lists(
 @given(st.lists(PODS, min_size=1, max_size=4), st.integers(1, 6))
 @settings(max_examples=150, deadline=None)
 def test_each_pod_in_one_slice_of_its_ports(histories, limit):
-    """Whatever was planned before: each pod once, with its own port, no slice over the limit, a second time no change."""
+    """Whatever was planned before: each pod once, with its own port, no slice too full, a second time no change."""
     nodes = {name: new_node(name, "a") for name in ("node-1", "node-2")}
     service = new_service(ports=[{"name": "http", "port": 80, "targetPort": "web"}])
     existing = []

@@ -33,13 +33,16 @@ def picture(plane):
             pod = pods[e.target_ref.uid]
             found.add((pod["metadata"].get("labels", {}).get("app"), e.target_ref.name, e.conditions.ready, s.ports))
     legacy = {
-        e.name: {a.target_ref.name for subset in e.subsets for a in subset.addresses} for e in plane.store.views(Endpoints)
+        e.name: {a.target_ref.name for subset in e.subsets for a in subset.addresses}
+        for e in plane.store.views(Endpoints)
     }
     return {
         "services": [(s.name, s.spec.cluster_ip) for s in plane.store.views(Service)],
         "slices": {name: len(found) for name, found in slices.items()},
         "agree": {name: {f[1] for f in found} == legacy.get(name) for name, found in slices.items()},
-        "replicas": sorted((d["metadata"]["name"], d["status"].get("replicas", 0)) for d in plane.store.list("Deployment")),
+        "replicas": sorted(
+            (d["metadata"]["name"], d["status"].get("replicas", 0)) for d in plane.store.list("Deployment")
+        ),
         "sets": sorted((rs["metadata"]["name"], rs["spec"]["replicas"]) for rs in plane.store.list("ReplicaSet")),
         "running": sorted(p["metadata"]["labels"].get("app", "") for p in pods.values() if p["spec"].get("nodeName")),
     }
@@ -166,16 +169,21 @@ STEPS = st.lists(
 )
 
 
+def put(plane, raw):
+    exists = plane.store.find(raw["kind"], "default", raw["metadata"]["name"])
+    (plane.admission.replace if exists else plane.admission.create)(raw)
+
+
 def act(plane, action, name, number):
     """One change, and no reconciling."""
     store = plane.store
     if action in ("deploy", "image"):
         image = f"nginx:{number}" if action == "image" else "nginx:1"
         raw = deployment(name, 2 if action == "image" else number, image)
-        (store.find("Deployment", "default", name) and plane.admission.replace or plane.admission.create)(raw)
+        put(plane, raw)
     elif action in ("service", "selector"):
         raw = service(name, selector={"app": "web" if action == "selector" else name})
-        (store.find("Service", "default", name) and plane.admission.replace or plane.admission.create)(raw)
+        put(plane, raw)
     elif action in ("undeploy", "unserve"):
         kind = "Deployment" if action == "undeploy" else "Service"
         if store.find(kind, "default", name):
@@ -183,7 +191,9 @@ def act(plane, action, name, number):
     elif action == "kill" and (pods := plane.pods(app=name)):
         store.delete("Pod", "default", pods[number % len(pods)]["metadata"]["name"])
     elif action == "cordon":
-        store.update("Node", "", f"node-{number % 3 + 1}", lambda n: n.setdefault("spec", {}).update(unschedulable=True))
+        store.update(
+            "Node", "", f"node-{number % 3 + 1}", lambda n: n.setdefault("spec", {}).update(unschedulable=True)
+        )
         store.update("Node", "", f"node-{number % 3 + 1}", lambda n: n["spec"].update(unschedulable=False))
     elif action == "zone":
         change = {"topology.kubernetes.io/zone": f"z{number}"}

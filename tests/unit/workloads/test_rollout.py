@@ -44,6 +44,7 @@ def test_bounds(replicas, surge, unavailable, expected):
         (spec(3), Size("n", 3, 3), [], {}),
         (spec(4), Size("n", 2, 0), [Size("o", 3, 3)], {}),  # as many as may be missing are missing
         (spec(4), Size("n", 1, 0), [Size("a", 2, 2), Size("b", 2, 1)], {"b": 1}),  # what is not available goes first
+        (spec(4), Size("n", 0, 0), [Size("a", 2, 0), Size("b", 3, 0)], {"a": 0}),  # no more than may go at once
         (spec(4), Size("n", 4, 4), [Size("a", 1, 0), Size("b", 1, 1)], {"a": 0, "b": 0}),
         (spec(3, kind="Recreate"), Size("n", 0), [Size("o", 3, 3, 3)], {"o": 0}),
         (spec(3, kind="Recreate"), Size("n", 0), [Size("o", 0, 0, 1)], {}),  # one old pod is still leaving
@@ -70,7 +71,7 @@ def test_rollout_ends_and_keeps_its_bounds(replicas, surge, unavailable, old, he
     wanted = spec(replicas, surge, unavailable)
     most, missing = bounds(wanted)
     sizes = {f"o{i}": size for i, size in enumerate(old)} | {"n": 0}
-    available = {name: size for name, size in sizes.items()}
+    available = dict(sizes)
     limit = max(replicas + most, sum(sizes.values()))
     floor = min(replicas - missing, sum(sizes.values()))
     for _ in range(200):
