@@ -33,7 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=int, default=3, help="number of nodes (3)")
     up.add_argument("--zones", default="a,b", help="their zones, with commas (a,b)")
     up.add_argument("--cni", default="ptp", help="how pods hang on their node: ptp or bridge (ptp)")
-    up.add_argument("--manifest", action="append", default=[], metavar="FILE", help="Kubernetes YAML to apply; may be repeated")
+    up.add_argument(
+        "--manifest", action="append", default=[], metavar="FILE", help="Kubernetes YAML to apply; may be repeated"
+    )
     up.set_defaults(run=_up)
 
     doctor = commands.add_parser("doctor", help="what this machine offers for a lab, and what is missing")

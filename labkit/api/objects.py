@@ -275,7 +275,7 @@ class DeploymentStrategy(Base, frozen=True):
     rolling_update: RollingUpdateDeployment = RollingUpdateDeployment()
 
 
-class DeploymentSpec(ReplicaSetSpec):
+class DeploymentSpec(ReplicaSetSpec, frozen=True):
     strategy: DeploymentStrategy = DeploymentStrategy()
     revision_history_limit: int = 10
     paused: bool = False

@@ -46,7 +46,7 @@ class Node(msgspec.Struct, frozen=True):
     size: int = 1
 
 
-class _Stop(Exception):  # noqa: N818  it ends the reading of a text, and never leaves this module
+class _Stop(Exception):
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
 

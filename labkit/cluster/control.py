@@ -1,8 +1,8 @@
 """Control: the store with its controllers, the node agents, and what the notebook can ask for.
 
-    notebook ──> apply, get, wait, … ──> Admission ──> Store <──> controllers (reconcile loop)
-                                                         │
-                             Kubelet, NodeRules, dns <───┘ watch
+notebook ──> apply, get, wait, … ──> Admission ──> Store <──> controllers (reconcile loop)
+│
+Kubelet, NodeRules, dns <───┘ watch
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ DNS_KINDS = ("ConfigMap", "EndpointSlice", "Namespace", "Pod", "Service")
 
 
 class Control:
-    """Everything that the control process does. 
+    """Everything that the control process does.
 
-    roles: the channels to the other processes, by name; `events` is what those may tell. handlers: what a client may ask.
+    roles     the channels to the other processes, by name; `events` is what those may tell
+    handlers  what a client may ask
     """
 
     def __init__(self, progress: Callable[[str], None]) -> None:
@@ -116,7 +117,14 @@ def _node(machine: Machine) -> Raw:
                 {"type": "InternalIP", "address": machine.address},
                 {"type": "Hostname", "address": machine.name},
             ],
-            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}],
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "True",
+                    "reason": "KubeletReady",
+                    "message": "kubelet is posting ready status",
+                }
+            ],
         },
     }
 

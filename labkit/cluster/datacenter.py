@@ -18,7 +18,8 @@ class DataCenter:
                       internet ── router ──┬── s-a ── node-1, node-3, …
                    203.0.113.10            └── s-b ── node-2, …
 
-    link: bandwidth ("bw", Mbit/s) and delay ("delay", "5ms") of the links between switches and router, as Mininet takes them.
+    link: bandwidth ("bw", Mbit/s) and delay ("delay", "5ms") of the links between switches and router, as Mininet
+    takes them.
     """
 
     def __init__(self, site: Site, link: dict[str, Any]) -> None:
@@ -46,9 +47,7 @@ class DataCenter:
         for host in self.net.hosts:
             addresses = tuple(i.IP() for i in host.intfList() if i.IP())
             if machine := zone_of.get(host.name):
-                found.append(
-                    Place(host.name, "node", host.netns, host.name, host.name, machine.zone, addresses)
-                )
+                found.append(Place(host.name, "node", host.netns, host.name, host.name, machine.zone, addresses))
             else:
                 kind: PlaceKind = "router" if host.name == "router" else "outside"
                 found.append(Place(host.name, kind, host.netns, host.name, addresses=addresses))
@@ -76,8 +75,8 @@ def _topo(site: Site, link: dict[str, Any]) -> Topo:
 def _route() -> None:
     """Let this namespace forward packets, and send no redirects.
 
-    A request that leaves a node by the interface it came from (a pod's to itself, by its Service) would be answered with a
-    redirect, which uses up what ICMP the kernel allows that pod: the next REJECT would then be silent.
+    A request that leaves a node by the interface it came from (a pod's to itself, by its Service) would be answered by
+    a redirect, which uses up what ICMP the kernel allows that pod: the next REJECT would then be silent.
     """
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     for interface in ("all", "default", *(name for _, name in socket.if_nameindex())):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -45,7 +44,13 @@ class Kubelet:
     """Brings the pods of all nodes into being. `links` are the nodes' netlink sockets, `roles` the channels by name."""
 
     def __init__(
-        self, store: Store, nodes: Mapping[str, Place], links: Mapping[str, Links], plugin: Plugin, roles: Mapping[str, Peer], work: Work
+        self,
+        store: Store,
+        nodes: Mapping[str, Place],
+        links: Mapping[str, Links],
+        plugin: Plugin,
+        roles: Mapping[str, Peer],
+        work: Work,
     ) -> None:
         self._store = store
         self._nodes = nodes
@@ -54,8 +59,11 @@ class Kubelet:
         self._roles = roles
         self._work = work
         self._ranges: dict[str, Range] = {}
-        self._running: dict[str, Running] = {}  # by the pod's uid
-        self._new: list[Pod] = []
+        # A pod is in one of these, by its uid, from the moment it is bound to a node until it is gone.
+        self._new: dict[str, Pod] = {}  # to be started
+        self._refused: dict[str, Pod] = {}  # without a network; tried again when an address comes free
+        self._running: dict[str, Running] = {}
+        self._ending: set[str] = set()
         for node in store.list("Node"):
             name = node["metadata"]["name"]
             pods = self._ranges[name] = Range(node["spec"]["podCIDR"])
@@ -73,61 +81,68 @@ class Kubelet:
     def container(self, uid: str, statuses: list[Raw]) -> None:
         """The role that serves the pod reports its containers' new states."""
         if running := self._running.get(uid):
-            namespace, name = running.place.name.split("/")
-            with suppress(LabError):  # deleted meanwhile
-                self._report(namespace, name, statuses)
+            self._report(uid, running, statuses)
 
     def _heard(self, event: Event) -> None:
         pod = self._store.typed(Pod, event.object)
-        if event.type == "DELETED" or not pod.spec.node_name:
-            if event.type == "DELETED" and pod.metadata.uid in self._running:  # by force, without a grace period
-                self._work.start(self._stop(pod, grace=0))
-            return
-        if pod.terminating:
-            if pod.metadata.uid in self._running:
-                self._work.start(self._stop(pod, grace=pod.spec.termination_grace_period_seconds))
-        elif pod.metadata.uid not in self._running and pod not in self._new:
-            if not self._new:
-                self._work.start(self._start_new())
-            self._new.append(pod)
+        uid = pod.metadata.uid
+        if event.type == "DELETED" or pod.terminating:
+            self._end(pod, 0 if event.type == "DELETED" else pod.spec.termination_grace_period_seconds)
+        elif pod.spec.node_name in self._nodes and uid not in self._running and uid not in self._refused:
+            self._add(pod)
+
+    def _add(self, pod: Pod) -> None:
+        if not self._new:
+            self._work.start(self._start_new())
+        self._new[pod.metadata.uid] = pod
+
+    def _end(self, pod: Pod, grace: int) -> None:
+        uid = pod.metadata.uid
+        if uid in self._running:
+            self._ending.add(uid)
+            self._work.start(self._stop(pod, self._running.pop(uid), grace))
+        elif uid not in self._ending:  # nothing of it was made
+            self._new.pop(uid, None)
+            self._refused.pop(uid, None)
+            self._finalize(pod)
 
     async def _start_new(self) -> None:
         """Start the pods that came together: their networks one by one, their containers side by side."""
-        pods, self._new = self._new, []
-        started = [pod for pod in pods if self._connect(pod)]
-        answers = await asyncio.gather(*(self._start(pod) for pod in started), return_exceptions=True)
+        pods, self._new = list(self._new.values()), {}
+        started = [(pod, running) for pod in pods if (running := self._connect(pod))]
+        answers = await asyncio.gather(*(self._start(pod, r) for pod, r in started), return_exceptions=True)
         with self._store.transaction():
-            for pod, answer in zip(started, answers, strict=True):
+            for (pod, running), answer in zip(started, answers, strict=True):
                 if isinstance(answer, BaseException):
-                    self._failed(pod, str(answer))
+                    self._failed(pod.metadata.uid, pod.key, str(answer))
                 else:
-                    self._report(pod.namespace, pod.name, answer)
+                    self._report(pod.metadata.uid, running, answer)
 
-    def _connect(self, pod: Pod) -> bool:
+    def _connect(self, pod: Pod) -> Running | None:
         """Give the pod its network. What fails is undone, and said in the pod's status."""
+        uid = pod.metadata.uid
         node = self._nodes[pod.spec.node_name]
         role = "dns" if any(DNS_IMAGE in c.image.rpartition("/")[2] for c in pod.spec.containers) else "workload"
         if pod.spec.host_network:
-            self._running[pod.metadata.uid] = Running(self._place(pod, node.netns, node.addresses[0]), role)
-            return True
+            self._running[uid] = Running(self._place(pod, node.netns, node.addresses[0]), role)
+            return self._running[uid]
         pods = self._ranges[node.name]
         path, number = "", None
         try:
             address, number = pods.allocate()
-            path = netns.create(f"cni-{pod.metadata.uid}")
-            wiring = self._plugin.plan(
-                Attachment(pod.metadata.uid, path, node.netns, address, pods.subnet, pods.gateway, number)
-            )
+            path = netns.create(f"cni-{uid}")
+            wiring = self._plugin.plan(Attachment(uid, path, node.netns, address, pods.subnet, pods.gateway, number))
             connect(wiring, self._links[node.name])
         except (LabError, OSError) as error:
             if path:
                 netns.delete(path)  # a veth pair ends with either end
             if number is not None:
                 pods.release(number)
-            self._failed(pod, f"failed to set up the pod's network: {error}")
-            return False
-        self._running[pod.metadata.uid] = Running(self._place(pod, path, address), role, number, wiring)
-        return True
+            self._refused[uid] = pod
+            self._failed(uid, pod.key, f"failed to set up the pod's network: {error}")
+            return None
+        self._running[uid] = Running(self._place(pod, path, address), role, number, wiring)
+        return self._running[uid]
 
     def _place(self, pod: Pod, path: str, address: str) -> Place:
         node = self._nodes[pod.spec.node_name]
@@ -143,45 +158,58 @@ class Kubelet:
             hosts=resolv.hosts(pod, [address]),
         )
 
-    async def _start(self, pod: Pod) -> list[Raw]:
-        running = self._running[pod.metadata.uid]
+    async def _start(self, pod: Pod, running: Running) -> list[Raw]:
         raw = self._store.get("Pod", pod.namespace, pod.name)
-        started = await self._roles[running.role].call(
-            "start_pod", place=msgspec.to_builtins(running.place), pod=raw
-        )
+        started = await self._roles[running.role].call("start_pod", place=msgspec.to_builtins(running.place), pod=raw)
         return started or [_running(c) for c in raw["spec"]["containers"]]
 
-    async def _stop(self, pod: Pod, grace: int) -> None:
-        running = self._running.pop(pod.metadata.uid)
-        await self._roles[running.role].call("stop_pod", uid=pod.metadata.uid, grace=grace)
+    async def _stop(self, pod: Pod, running: Running, grace: int) -> None:
+        uid, node = pod.metadata.uid, running.place.node
+        await self._roles[running.role].call("stop_pod", uid=uid, grace=grace)
         if running.wiring:
-            disconnect(running.wiring, self._links[running.place.node])
+            disconnect(running.wiring, self._links[node])
             netns.delete(running.place.netns)
-            self._ranges[running.place.node].release(running.number)
-        if self._store.find("Pod", pod.namespace, pod.name):
+            self._ranges[node].release(running.number)
+        self._ending.discard(uid)
+        self._finalize(pod)
+        for waiting in [p for p in self._refused.values() if p.spec.node_name == node]:
+            del self._refused[waiting.metadata.uid]
+            self._add(waiting)
+
+    def _finalize(self, pod: Pod) -> None:
+        """Nothing of the pod is left: its object may go."""
+        if self._find(pod.metadata.uid, pod.key):
             self._store.finalize("Pod", pod.namespace, pod.name)
 
-    def _report(self, namespace: str, name: str, statuses: list[Raw]) -> None:
-        def change(pod: Raw) -> None:
-            running = self._running[pod["metadata"]["uid"]]
-            address = running.place.addresses[0]
-            pod["status"] = {
-                **pod.get("status", {}),
+    def _find(self, uid: str, key: str) -> Raw | None:
+        """The pod's object, unless it has gone meanwhile; another pod may have its name by now."""
+        namespace, name = key.split("/")
+        found = self._store.find("Pod", namespace, name)
+        return found if found and found["metadata"]["uid"] == uid else None
+
+    def _report(self, uid: str, running: Running, statuses: list[Raw]) -> None:
+        """Put the containers' states into the status of a pod that still runs."""
+        address = running.place.addresses[0]
+        if uid in self._running and (pod := self._find(uid, running.place.name)):
+            told = {
                 **_status(pod, statuses),
                 "podIP": address,
                 "podIPs": [{"ip": address}],
                 "hostIP": self._nodes[running.place.node].addresses[0],
                 "containerStatuses": statuses,
             }
+            self._update(pod, told)
 
-        self._store.update("Pod", namespace, name, change)
-
-    def _failed(self, pod: Pod, why: str) -> None:
-        def change(raw: Raw) -> None:
+    def _failed(self, uid: str, key: str, why: str) -> None:
+        if pod := self._find(uid, key):
             ready = {"type": "Ready", "status": "False", "reason": "FailedCreatePodSandBox", "message": why}
-            raw["status"] = {**raw.get("status", {}), "phase": "Pending", "conditions": [ready]}
+            self._update(pod, {"phase": "Pending", "conditions": [ready]})
 
-        self._store.update("Pod", pod.namespace, pod.name, change)
+    def _update(self, pod: Raw, told: Raw) -> None:
+        def change(raw: Raw) -> None:
+            raw["status"] = {**raw.get("status", {}), **told}
+
+        self._store.update("Pod", pod["metadata"]["namespace"], pod["metadata"]["name"], change)
 
 
 def _running(container: Raw) -> Raw:

@@ -29,4 +29,3 @@ async def _control(channel: socket.socket, sockets: dict[str, socket.socket]) ->
     if not ends[""].done():
         gone = ", ".join(name for name, end in ends.items() if end.done())
         raise SystemExit(f"the {gone} process of the lab ended")
-

@@ -26,7 +26,9 @@ from labkit.proxy.proxier import Proxier
 class NodeRules:
     """Keeps the rules of every node as the Services ask."""
 
-    def __init__(self, store: Store, nodes: Mapping[str, Place], variant: Variant, pod_network: str, work: Work) -> None:
+    def __init__(
+        self, store: Store, nodes: Mapping[str, Place], variant: Variant, pod_network: str, work: Work
+    ) -> None:
         self.variant = variant
         self._store = store
         self._work = work

@@ -35,6 +35,7 @@ class Plane:
         ServiceAdmission(self.store).register(self.admission)
         self._work = work
         self._due = False
+        self._later: asyncio.TimerHandle | None = None
         register_pods(self.admission, self.store)
         every: list[Controller] = [
             Namespaces(self.store),
@@ -66,7 +67,9 @@ class Plane:
     def scale(self, kind: str, namespace: str, name: str, replicas: int) -> None:
         """Set `spec.replicas`. Raises `LabError` for a number below 0 and for kinds that have none."""
         if kind not in ("Deployment", "ReplicaSet") or replicas < 0:
-            raise LabError(f"cannot scale {kind.lower()}/{name} to {replicas}: Deployments and ReplicaSets take 0 or more")
+            raise LabError(
+                f"cannot scale {kind.lower()}/{name} to {replicas}: Deployments and ReplicaSets take 0 or more"
+            )
 
         def change(raw: Raw) -> None:
             raw["spec"]["replicas"] = replicas
@@ -97,8 +100,10 @@ class Plane:
     def _drain(self) -> None:
         self._due = False
         self._loop.drain()
+        if self._later:
+            self._later.cancel()
         if (seconds := self._loop.next_due()) is not None:
-            asyncio.get_running_loop().call_later(seconds, self._changed)
+            self._later = asyncio.get_running_loop().call_later(seconds, self._changed)
 
 
 def _failed(failure: Failure) -> None:

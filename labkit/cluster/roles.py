@@ -4,8 +4,8 @@
             ── channel ── dns          the CoreDNS pods' server
             ── channel ── traffic      requests, captures, traces
 
-Whatever is imported by the time of the fork is shared memory. The public methods of the object are what control can call;
-`notify(event, params)` is how it speaks up by itself.
+Whatever is imported by the time of the fork is shared memory. The public methods of the object are what control can
+call; `notify(event, params)` is how it speaks up by itself.
 """
 
 from __future__ import annotations

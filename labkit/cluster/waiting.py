@@ -40,7 +40,9 @@ class Waiting:
         except TimeoutError:
             what = f"{kind.lower()}/{name}" if kind else "the cluster"
             reasons = self._missing(kind, namespace, name) or ["its nodes are still being set up"]
-            raise WaitTimeout(f"{what} is not ready after {timeout:g} s: {'; '.join(reasons[:5])}", reasons=reasons) from None
+            raise WaitTimeout(
+                f"{what} is not ready after {timeout:g} s: {'; '.join(reasons[:5])}", reasons=reasons
+            ) from None
 
     async def delete(self, kind: str, namespace: str, name: str, timeout: float) -> None:
         """Delete an object; return once it and what it owned are gone, and every node knows."""
@@ -117,7 +119,9 @@ class Waiting:
         if any(e.conditions.ready is not False for s in slices for e in s.endpoints):
             return []
         selector = ",".join(f"{k}={v}" for k, v in service.spec.selector.items())
-        pods = [p for p in self._store.views(Pod, namespace) if service.spec.selector.items() <= p.metadata.labels.items()]
+        pods = [
+            p for p in self._store.views(Pod, namespace) if service.spec.selector.items() <= p.metadata.labels.items()
+        ]
         if not selector:
             return [f"Service {name} has no selector: it needs EndpointSlices made by hand"]
         if not pods:

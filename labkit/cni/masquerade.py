@@ -8,7 +8,11 @@ from __future__ import annotations
 from labkit.net.rules import Ruleset, ruleset
 
 CHAIN = "KIND-MASQ-AGENT"
-_JUMP = "kind-masq-agent: ensure nat POSTROUTING directs all non-LOCAL destination traffic to our custom KIND-MASQ-AGENT chain"
+_JUMP = (
+    "kind-masq-agent: ensure nat POSTROUTING directs all non-LOCAL destination traffic to our custom "
+    "KIND-MASQ-AGENT chain"
+)
+_LOCAL = "kind-masq-agent: local traffic is not subject to MASQUERADE"
 _LAST = "kind-masq-agent: outbound traffic is subject to MASQUERADE (must be last in chain)"
 
 
@@ -19,7 +23,7 @@ def plan(pod_network: str) -> Ruleset:
             "nat": {
                 "POSTROUTING": [f'-m addrtype ! --dst-type LOCAL -m comment --comment "{_JUMP}" -j {CHAIN}'],
                 CHAIN: [
-                    f'-d {pod_network} -m comment --comment "kind-masq-agent: local traffic is not subject to MASQUERADE" -j RETURN',
+                    f'-d {pod_network} -m comment --comment "{_LOCAL}" -j RETURN',
                     f'-m comment --comment "{_LAST}" -j MASQUERADE',
                 ],
             }

@@ -68,6 +68,5 @@ def _plan_bridge(a: Attachment) -> Wiring:
 
 
 PLUGINS = {
-    plugin.name: plugin
-    for plugin in (Plugin("ptp", _nothing, _plan_ptp), Plugin("bridge", _make_bridge, _plan_bridge))
+    plugin.name: plugin for plugin in (Plugin("ptp", _nothing, _plan_ptp), Plugin("bridge", _make_bridge, _plan_bridge))
 }

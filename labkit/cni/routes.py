@@ -1,7 +1,7 @@
 """Who must know the way to which pods: pure, and its application.
 
-Nodes of one zone reach each other's pods directly, as kindnet's routes do; between zones the router knows the way to every
-node's pods, as a cloud's route table does (cloud-provider's route controller).
+Nodes of one zone reach each other's pods directly, as kindnet's routes do; between zones the router knows the way to
+every node's pods, as a cloud's route table does (cloud-provider's route controller).
 """
 
 from __future__ import annotations

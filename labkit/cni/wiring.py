@@ -1,6 +1,6 @@
 """How one pod hangs on its node's network: the value that a plugin plans, and its application to Linux.
 
-    pod eth0 ═══ veth… in the node ── (bridge cni0 | routed) ── eth0 of the node
+pod eth0 ═══ veth… in the node ── (bridge cni0 | routed) ── eth0 of the node
 """
 
 from __future__ import annotations
@@ -104,5 +104,5 @@ def result(wiring: Wiring) -> dict[str, Any]:
 
 
 def mac_of(address: str) -> str:
-    """A pod's hardware address, made from its IPv4 address as the bridge plugin's `utils/hwaddr` does: 0a:58 + address."""
+    """A pod's hardware address: 0a:58 and its IPv4 address, as the bridge plugin's `utils/hwaddr` makes it."""
     return ":".join(["0a", "58", *(f"{int(part):02x}" for part in address.split("."))])

@@ -20,6 +20,12 @@ def create_initial(admission: Admission) -> None:
         admission.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
 
+def leaving(store: Store, name: str) -> bool:
+    """Whether a namespace takes nothing new, because it is being deleted or gone."""
+    namespace = store.find("Namespace", "", name)
+    return namespace is None or "deletionTimestamp" in namespace["metadata"]
+
+
 class Namespaces:
     """Empties a namespace that is being deleted, then lets it go. Keys are names."""
 
@@ -61,9 +67,6 @@ class ServiceAccounts:
         return [metadata.get("namespace") or metadata["name"]]
 
     def reconcile(self, key: str) -> None:
-        namespace = self._store.find("Namespace", "", key)
-        if namespace is None or "deletionTimestamp" in namespace["metadata"]:
-            return
-        if self._store.find("ServiceAccount", key, "default") is None:
+        if not leaving(self._store, key) and self._store.find("ServiceAccount", key, "default") is None:
             metadata = {"name": "default", "namespace": key}
             self._store.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})

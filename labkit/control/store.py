@@ -105,13 +105,14 @@ class Store:
         return tuple(self.typed(cls, raw) for raw in self.list(cls.__name__, namespace))
 
     def typed(self, cls: type[T], raw: Raw) -> T:
-        """An object of this store as its struct."""
+        """An object of this store, or one that was in it, as its struct."""
         key = key_of(raw)
         cached = self._views.get(key)
         if cached and cached[0] is raw and isinstance(cached[1], cls):
             return cached[1]
         struct = objects.view(raw, cls)
-        self._views[key] = raw, struct
+        if self.find(*key) is raw:
+            self._views[key] = raw, struct
         return struct
 
     def created(self, raw: Raw) -> int:

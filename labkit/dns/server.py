@@ -53,7 +53,7 @@ class Server:
             del self._pods[uid]
             raise LabError(f"the DNS server of pod {place['name']} cannot listen: {error}") from error
 
-    def stop_pod(self, uid: str, grace: float = 0) -> None:  # noqa: ARG002 - the workload role's signature
+    def stop_pod(self, uid: str, grace: float = 0) -> None:
         """Close the pod's sockets, at once: `grace` is for servers that have something to finish. Raises `NotFound`."""
         self._running(uid)
         self._pods.pop(uid).close()

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from labkit.api.objects import Endpoints, EndpointSlice, Node, Pod, Service
+from labkit.api.objects import Endpoints, EndpointSlice, Node, Service
 from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
-from labkit.endpoints import legacy, mirroring, slices
+from labkit.endpoints import legacy, lookup, mirroring, slices
 
 
 class EndpointSlices:
@@ -25,6 +25,7 @@ class EndpointSlices:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        lookup.add_indexes(store)
         store.add_index("service", _service_of_slice)
 
     def keys(self, event: Event) -> Iterable[str]:
@@ -32,7 +33,7 @@ class EndpointSlices:
             case "Service":
                 return [_key(event.object)]
             case "Pod":
-                return _services_of_pod(self._store, event)
+                return lookup.services_of(self._store, event)
             case "EndpointSlice":
                 versions = [event.object, event.old or event.object]
                 return {key for raw in versions if _manager(raw) == slices.MANAGER for key in _service_of_slice(raw)}
@@ -45,7 +46,7 @@ class EndpointSlices:
         service = self._store.view(Service, namespace, name)
         if service is None or not service.spec.selector or service.spec.type == "ExternalName":
             return
-        pods = self._store.views(Pod, namespace)
+        pods = lookup.pods_of(self._store, service)
         nodes = {node.name: node for node in self._store.views(Node)}
         existing = _slices(self._store, key, slices.MANAGER)
         _write(self._store, existing, slices.plan(service, pods, nodes, existing))
@@ -59,10 +60,11 @@ class LegacyEndpoints:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        lookup.add_indexes(store)
 
     def keys(self, event: Event) -> Iterable[str]:
         if event.object["kind"] == "Pod":
-            return _services_of_pod(self._store, event)
+            return lookup.services_of(self._store, event)
         # Endpoints that come or change are somebody else's; what this controller wrote and lost comes again.
         return [_key(event.object)] if event.object["kind"] == "Service" or event.type == "DELETED" else []
 
@@ -74,7 +76,7 @@ class LegacyEndpoints:
             if current is not None:
                 self._store.delete("Endpoints", namespace, name)
         elif service.spec.selector and service.spec.type != "ExternalName":
-            planned = legacy.plan(service, self._store.views(Pod, namespace))
+            planned = legacy.plan(service, lookup.pods_of(self._store, service))
             if current is None:
                 self._store.create(planned)
             else:
@@ -120,14 +122,6 @@ def _write(store: Store, existing: Sequence[EndpointSlice], planned: Sequence[En
 def _slices(store: Store, key: str, manager: str) -> list[EndpointSlice]:
     found = store.indexed("service", key)
     return [store.typed(EndpointSlice, raw) for raw in found if _manager(raw) == manager]
-
-
-def _services_of_pod(store: Store, event: Event) -> set[str]:
-    """Services that select the pod as it is, or selected it as it was."""
-    versions = [_labels(raw).items() for raw in (event.object, event.old) if raw]
-    services = store.views(Service, event.object["metadata"]["namespace"])
-    selecting = [(service.key, service.spec.selector.items()) for service in services if service.spec.selector]
-    return {key for key, selector in selecting if any(selector <= labels for labels in versions)}
 
 
 def _service_of_slice(raw: Raw) -> list[str]:

@@ -22,7 +22,7 @@ async def _serve(channel: socket.socket) -> None:
 
 
 def pods(n: int) -> float:
-    """Seconds for each of `n` namespaces with a veth pair, an address, a route and a bridge port: netlink and nothing else."""
+    """Seconds for each of `n` namespaces with a veth pair, an address, a route and a bridge port: netlink, no more."""
     with Links() as node:
         node.set_link("lo", up=True)
         node.add_link("cni0", "bridge", up=True)

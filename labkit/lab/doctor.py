@@ -16,7 +16,14 @@ REMEDIES = {
     "netem (delay, loss)": "sudo modprobe sch_netem, where the kernel has it; links then have no delay",
     "htb (bandwidth)": "sudo modprobe sch_htb; links then have no bandwidth limit",
 }
-PACKAGES = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "dig": "bind9-dnsutils", "ping": "iputils-ping", "mnexec": "mininet"}
+PACKAGES = {
+    "ip": "iproute2",
+    "tc": "iproute2",
+    "nft": "nftables",
+    "dig": "bind9-dnsutils",
+    "ping": "iputils-ping",
+    "mnexec": "mininet",
+}
 NEEDED = ("veth", "bridge")
 
 
@@ -43,7 +50,11 @@ def examine() -> Report:
         return Report((*lines, "sandbox: none works", f"  {error}"), usable=False)
     kernel, programs = found["kernel"], found["programs"]
     usable = not any(kernel[name] for name in NEEDED) and not (kernel["iptables-nft"] and kernel["iptables-legacy"])
-    lines.append("sandbox: namespaces (a lab will use it)" if usable else "sandbox: namespaces work, but parts of the kernel are missing")
+    lines.append(
+        "sandbox: namespaces (a lab will use it)"
+        if usable
+        else "sandbox: namespaces work, but parts of the kernel are missing"
+    )
     lines.append("kernel")
     lines += [_line(name, why, REMEDIES.get(name, "")) for name, why in kernel.items()]
     lines.append("programs")

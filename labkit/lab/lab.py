@@ -60,7 +60,9 @@ class Lab:
 
     # Objects
 
-    def apply(self, source: str | Path | dict[str, Any] | list[dict[str, Any]], namespace: str = "default") -> pd.DataFrame:
+    def apply(
+        self, source: str | Path | dict[str, Any] | list[dict[str, Any]], namespace: str = "default"
+    ) -> pd.DataFrame:
         """Apply Kubernetes YAML: a path, the text itself, a dict, a list of dicts, or the URL of a file.
 
         All of it or nothing: a problem anywhere raises `ManifestError`, which names file, document, field and remedy.
@@ -75,7 +77,10 @@ class Lab:
             found = self._sandbox.call("apply", objects=[document.object for document in documents])
         except ApiError as error:
             raise manifest.refused(documents, error) from None
-        rows = [{"OBJECT": f"{r['kind'].lower()}/{r['name']}", "NAMESPACE": r["namespace"], "RESULT": r["result"]} for r in found]
+        rows = [
+            {"OBJECT": f"{r['kind'].lower()}/{r['name']}", "NAMESPACE": r["namespace"], "RESULT": r["result"]}
+            for r in found
+        ]
         return pd.DataFrame(rows, columns=["OBJECT", "NAMESPACE", "RESULT"])
 
     def get(self, what: str, namespace: str = "default") -> dict[str, Any]:

@@ -38,7 +38,11 @@ def _behind(rules: Ruleset, table: str, name: str, seen: set[str]) -> Iterator[R
 
 
 def _targets(chain: Chain) -> list[str]:
-    return [rule.target for rule in chain.rules if rule.target.startswith(("KUBE-SVC-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-SVL-"))]
+    return [
+        rule.target
+        for rule in chain.rules
+        if rule.target.startswith(("KUBE-SVC-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-SVL-"))
+    ]
 
 
 def _row(table: str, chain: str, number: int, text: str) -> Row:

@@ -1,4 +1,4 @@
-"""API objects as tables, in the columns and words of `kubectl get -o wide`; ages are left out, they never compare equal.
+"""API objects as tables, in the columns and words of `kubectl get -o wide`, without ages: those never compare equal.
 
 Pure: lists of stored objects in, rows out. Source: k8s.io/kubernetes/pkg/printers/internalversion/printers.go.
 """
@@ -91,7 +91,10 @@ def _endpoint_slice(o: Raw) -> Row:
 
 def _endpoints(o: Raw) -> Row:
     pairs = [
-        f"{a['ip']}:{p['port']}" for s in o.get("subsets") or () for p in s.get("ports") or () for a in s.get("addresses") or ()
+        f"{a['ip']}:{p['port']}"
+        for s in o.get("subsets") or ()
+        for p in s.get("ports") or ()
+        for a in s.get("addresses") or ()
     ]
     return {"ENDPOINTS": ",".join(pairs) or NONE}
 

@@ -50,7 +50,7 @@ def execute(path: Path, write: bool = False) -> Seen:
 
     if not path.is_file():
         raise NotFound(f"there is no notebook {path}")
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has types in part
     client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}})
     began, problem = time.monotonic(), ""
     try:
@@ -59,7 +59,7 @@ def execute(path: Path, write: bool = False) -> Seen:
         problem = str(error)
     seconds = time.monotonic() - began
     if write and not problem:
-        nbformat.write(notebook, path)
+        nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
     return _seen(path.stem, notebook, seconds, problem)
 
 

@@ -1,4 +1,4 @@
-"""Links, addresses, routes and neighbours by rtnetlink: the few messages that the lab needs, several in one system call.
+"""Links, addresses, routes, neighbours by rtnetlink: the few messages that the lab needs, several in one system call.
 
     with Links("/run/netns/node-1") as node:
         with node.batch():                                  # sent together, answered together
@@ -69,7 +69,8 @@ class Links(Netlink):
     ) -> None:
         """A veth pair, its other end made in `peer_netns`. Both ends are down.
 
-        Give `index` where the peer could get the same number: two equal ones leave a bridge port without carrier for a second.
+        Give `index` where the peer could get the same number: two equal ones leave a bridge port without carrier for a
+        second.
         """
         far = _ifinfo() + _name(peer) + (attr(IFLA_ADDRESS, _mac(peer_mac)) if peer_mac else b"")
         far += u32(IFLA_MTU, mtu) if mtu else b""
@@ -146,7 +147,7 @@ class Links(Netlink):
     # ---- addresses, routes, neighbours
 
     def add_address(self, name: str, address: str, prefix_route: bool = True) -> None:
-        """`address` with its prefix length, "10.244.1.5/24"; without `prefix_route` no route to the prefix comes with it."""
+        """`address` with its prefix length, "10.244.1.5/24"; without `prefix_route` it brings no route."""
         ip = ip_interface(address)
         body = _IFADDR.pack(_family(ip.version), ip.network.prefixlen, 0, 0, self.index(name))
         body += attr(IFA_LOCAL, ip.packed) + attr(IFA_ADDRESS, ip.packed)

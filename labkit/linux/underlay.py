@@ -1,8 +1,8 @@
 """Mininet's hosts, switches, links and interfaces, speaking netlink: the data centre below the cluster.
 
-Mininet's own classes start a shell in every node and run `ifconfig` in it, five milliseconds a link. These keep its model
-and its words (Topo, addHost, cmd, the CLI) and start a node's shell when `cmd()` is first called. Nothing else in the lab
-imports Mininet.
+Mininet's own classes start a shell in every node and run `ifconfig` in it, five milliseconds a link. These keep its
+model and its words (Topo, addHost, cmd, the CLI) and start a node's shell when `cmd()` is first called. Nothing else in
+the lab imports Mininet.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ SWITCH_PORT_INDEX = 100  # a port's number in its namespace starts here: it must
 class _LabNode(Node):  # type: ignore[misc]  # mininet has no types
     """A node that is its network namespace, bound at /run/netns/NAME; its shell starts with the first command."""
 
-    isSetup = True  # nothing to check: mnexec is needed for a shell only
+    isSetup = True  # noqa: N815 - Mininet's name; nothing to check: mnexec is needed for a shell only
 
     def startShell(self, mnopts: str | None = None) -> None:  # noqa: N802 - Mininet's name
         self.netns = netns.create(self.name)
@@ -93,7 +93,13 @@ class _LabNode(Node):  # type: ignore[misc]  # mininet has no types
         else:
             self.links.add_route("default", dev=words[-1])
 
-    def config(self, mac: str | None = None, ip: str | None = None, defaultRoute: str | None = None, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def config(
+        self,
+        mac: str | None = None,
+        ip: str | None = None,
+        defaultRoute: str | None = None,  # noqa: N803
+        **_: Any,
+    ) -> dict[str, Any]:
         """As Mininet's, without its `ifconfig lo up`."""
         done: dict[str, Any] = {}
         self.setParam(done, "setMAC", mac=mac)
@@ -135,7 +141,7 @@ class LabSwitch(_LabNode, LinuxBridge):  # type: ignore[misc]
 
 
 class LabIntf(TCIntf):  # type: ignore[misc]
-    """An interface set up by netlink. Bandwidth, delay and loss go through `tc` as Mininet's do; `notes` says what failed."""
+    """An interface set up by netlink; bandwidth, delay and loss by `tc`, as Mininet's. `notes` says what failed."""
 
     name: str
 
@@ -152,7 +158,9 @@ class LabIntf(TCIntf):  # type: ignore[misc]
         output = self.cmd(cmd % (tc, self.name))
         if output and " add " in cmd:
             what = "delay and loss (netem)" if "netem" in cmd else "bandwidth (htb)"
-            self.notes.append(f"{what} on {self.name} of {self.node.name} not emulated: {output.strip().splitlines()[0]}")
+            self.notes.append(
+                f"{what} on {self.name} of {self.node.name} not emulated: {output.strip().splitlines()[0]}"
+            )
             return ""
         return output
 
@@ -174,7 +182,7 @@ class LabIntf(TCIntf):  # type: ignore[misc]
         self.mac = macstr
         self.node.links.set_link(self.name, mac=macstr)
 
-    def isUp(self, setUp: bool = False) -> bool:  # noqa: N802, N803
+    def isUp(self, setUp: bool = False) -> bool:  # noqa: N802
         if setUp:
             self.node.links.set_link(self.name, up=True)
         return any(link["name"] == self.name and link["up"] for link in self.node.links.links())

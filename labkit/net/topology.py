@@ -49,7 +49,9 @@ def plan(nodes: int, zones: Sequence[str]) -> Site:
     if not 1 <= len(zones) <= 20 or len(set(zones)) != len(zones):
         raise ValueError(f"zones is {list(zones)}: choose 1 to 20 different names")
     for name in zones:
-        if not (name.isascii() and name.replace("-", "").isalnum() and len(name) <= 8 and name == name.strip("-").lower()):
+        if not (
+            name.isascii() and name.replace("-", "").isalnum() and len(name) <= 8 and name == name.strip("-").lower()
+        ):
             raise ValueError(f"zone name {name!r}: at most 8 lower-case letters, digits and dashes")
     planned = tuple(Zone(z, f"172.18.{i}.0/24", f"172.18.{i}.1", f"s-{z}") for i, z in enumerate(zones, 1))
     machines = []

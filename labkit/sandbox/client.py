@@ -13,6 +13,7 @@ import threading
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
+from labkit.errors import SandboxError
 from labkit.sandbox.channel import Handler, Peer
 
 T = TypeVar("T")
@@ -29,6 +30,8 @@ class Client:
 
     def call(self, method: str, /, *, within: float | None = None, **params: Any) -> Any:
         """Ask the lab and wait. Raises what the lab raised, `TimeoutError` after `within` seconds."""
+        if self._loop.is_closed():
+            raise SandboxError("the lab is closed")
         return self._await(self._peer.call(method, **params), within)
 
     def close(self) -> None:

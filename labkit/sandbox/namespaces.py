@@ -5,9 +5,9 @@
           └ init          pid 1 in there: fences the file system, then only reaps; with it, everything ends
               └ the lab   ENTRY ("module:function"), called with the channel's socket
 
-Every link of the chain ends with the one above, whatever the signal: the launcher polls the client's pidfd, init asks the
-kernel to be killed with the launcher, and the end of init ends its PID namespace. User and PID namespaces want a process
-with a single thread, which a notebook's kernel is not: hence a launcher.
+Every link of the chain ends with the one above, whatever the signal: the launcher polls the client's pidfd, init asks
+the kernel to be killed with the launcher, and the end of init ends its PID namespace. User and PID namespaces want a
+process with a single thread, which a notebook's kernel is not: hence a launcher.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def main(argv: list[str]) -> int:
     if os.getppid() != client_pid:
         return 1  # the client has gone already, its number may be somebody else's
     channel = socket.socket(fileno=channel_fd)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{PATH}"
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{PATH}"
     try:
         module, function = entry_name.split(":")
         entry: Entry = getattr(import_module(module), function)

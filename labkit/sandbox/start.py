@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -85,4 +86,9 @@ class Sandbox:
         said = "".join(self._stderr).strip()
         if said:
             return f"the lab ended by an error inside:\n{said}"
-        return f"the lab has ended (exit code {self.process.returncode}); start a new one with lab.start()"
+        code = self.process.returncode
+        if not code:
+            return "this lab is closed; start a new one with lab.start()"
+        killed = -code if code < 0 else 256 - code  # the launcher's end, or what init reports of the lab's
+        how = f"killed by signal {killed}" if killed <= signal.SIGRTMAX else f"exit code {code}"
+        return f"the lab has ended ({how}); start a new one with lab.start()"

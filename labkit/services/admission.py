@@ -5,11 +5,10 @@ Source: kubernetes/pkg/registry/core/service/storage/alloc.go of v1.34.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from labkit.api.problem import Problem
+from labkit.api.problem import Problem, invalid
 from labkit.control.admission import Admission
 from labkit.control.store import Store
 from labkit.services.allocator import FIRST_NODE_PORT, LAST_NODE_PORT, SERVICE_CIDR, AddressRange, draw_port
@@ -49,12 +48,12 @@ class ServiceAdmission:
     def _families(self, spec: Raw) -> Iterator[Problem]:
         headless = spec.get("clusterIP") == "None"
         if spec.get("ipFamilyPolicy") == "RequireDualStack" and not (headless and not spec.get("selector")):
-            why = 'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services'
-            yield Problem("spec.ipFamilyPolicy", why, "Use SingleStack or PreferDualStack.")
+            why = "this cluster is not configured for dual-stack services"
+            yield invalid("spec.ipFamilyPolicy", "RequireDualStack", why, "Use SingleStack or PreferDualStack.")
         for index, family in enumerate(spec.get("ipFamilies", ())):
             if family != "IPv4":
-                why = f"Invalid value: {json.dumps(family)}: not configured on this cluster"
-                yield Problem(f"spec.ipFamilies[{index}]", why, "Use IPv4: this cluster is single-stack.")
+                remedy = "Use IPv4: this cluster is single-stack."
+                yield invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster", remedy)
         spec.setdefault("ipFamilyPolicy", "SingleStack")
         spec.setdefault("ipFamilies", ["IPv4"])
 
@@ -81,8 +80,7 @@ class ServiceAdmission:
             why = "provided IP is already allocated"
         else:
             return
-        message = f"Invalid value: {json.dumps([asked])}: failed to allocate IP {asked}: {why}"
-        yield Problem("spec.clusterIPs", message, FREE_ONE)
+        yield invalid("spec.clusterIPs", [asked], f"failed to allocate IP {asked}: {why}", FREE_ONE)
 
     def _ports(self, new: Raw, old: Raw | None) -> Iterator[Problem]:
         spec = new["spec"]
@@ -112,7 +110,7 @@ class ServiceAdmission:
             why = "provided port is already allocated"
         else:
             return
-        yield Problem(field, f"Invalid value: {asked}: {why}", FREE_ONE)
+        yield invalid(field, asked, why, FREE_ONE)
 
     def _draw_port(self, new: Raw, purpose: str, mine: set[int]) -> int:
         """A free node port; 0 where all are taken."""

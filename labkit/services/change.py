@@ -6,11 +6,10 @@ storage/alloc.go (normalizeClusterIPs), pkg/apis/core/validation/validation.go (
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from labkit.api.problem import Problem
+from labkit.api.problem import Problem, invalid
 
 Raw = dict[str, Any]
 
@@ -60,11 +59,8 @@ def immutable(new: Raw, old: Raw | None) -> Iterator[Problem]:
         return
     addresses = new["spec"].get("clusterIPs", [])
     if addresses[:1] != old["spec"].get("clusterIPs", [])[:1]:
-        yield Problem(
-            field="spec.clusterIPs[0]",
-            message=f"Invalid value: {json.dumps(addresses)}: may not change once set",
-            remedy="Delete the Service and create it anew, or leave clusterIP as it is.",
-        )
+        remedy = "Delete the Service and create it anew, or leave clusterIP as it is."
+        yield invalid("spec.clusterIPs[0]", addresses, "may not change once set", remedy)
 
 
 def _drop_unchanged(spec: Raw, old: Raw, *fields: str) -> None:

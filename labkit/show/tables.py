@@ -19,7 +19,7 @@ _CELL = '<{tag} style="text-align:{align}"{mark}>{text}</{tag}>'
 
 
 class Table:
-    """A DataFrame as the notebook shows it. `data` is the DataFrame itself; `folded` is the line that opens a folded one."""
+    """A DataFrame, `data`, as the notebook shows it; `folded` is the line that opens a folded one."""
 
     def __init__(self, data: DataFrame, measured: Sequence[str] = (), folded: str = "") -> None:
         self.data = data

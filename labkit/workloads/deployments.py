@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from labkit.api.objects import Deployment, ReplicaSet
+from labkit.control.namespaces import leaving
 from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
-from labkit.workloads.ownership import claim, controller_of, controllers, reference
+from labkit.workloads.ownership import claim, controller_of, controllers, owners, reference
 from labkit.workloads.progress import new_status
 from labkit.workloads.rollout import Size, bounds, step
 from labkit.workloads.templates import HASH_LABEL, same, template_hash, with_hash
@@ -38,9 +39,7 @@ class Deployments:
         if kind == "Deployment":
             return [f"{metadata['namespace']}/{metadata['name']}"]
         if kind == "ReplicaSet":
-            owner = controller_of(event.object)
-            named = owner and owner["kind"] == "Deployment"
-            return [f"{metadata['namespace']}/{owner['name']}"] if owner and named else []
+            return owners(self._store, Deployment, event)
         # Recreate waits for the last old pod to go; nothing else here depends on single pods.
         return self._owners_of(event.object) if event.type == "DELETED" else []
 
@@ -48,10 +47,7 @@ class Deployments:
         """Take one step of the rollout, then write the status; the step's own events bring the next one."""
         namespace, _, name = key.partition("/")
         deployment = self._store.view(Deployment, namespace, name)
-        home = self._store.find("Namespace", "", namespace)
-        if deployment is None or deployment.metadata.deletion_timestamp is not None:
-            return
-        if home is None or "deletionTimestamp" in home["metadata"]:
+        if deployment is None or deployment.metadata.deletion_timestamp is not None or leaving(self._store, namespace):
             return
         raw = self._store.get("Deployment", namespace, name)
         sets = claim(self._store, raw, "ReplicaSet", deployment.spec.selector)
@@ -140,8 +136,8 @@ class Deployments:
 
     def _write_status(self, deployment: Deployment, new: Raw | None, old: Sequence[Raw]) -> None:
         raw = self._store.get("Deployment", deployment.namespace, deployment.name)
-        uids = [rs["metadata"]["name"] for rs in [*old, *([new] if new else [])]]
-        views = [self._store.view(ReplicaSet, deployment.namespace, name) for name in uids]
+        names = [rs["metadata"]["name"] for rs in [*old, *([new] if new else [])]]
+        views = [self._store.view(ReplicaSet, deployment.namespace, name) for name in names]
         newest = new["metadata"]["name"] if new else ""
         status = new_status(raw, deployment.spec, [rs for rs in views if rs], newest, self._store.now())
         self._store.replace_status({**raw, "status": status})

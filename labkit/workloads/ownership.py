@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from labkit.api import selectors
-from labkit.api.objects import LabelSelector
+from labkit.api.objects import Deployment, LabelSelector, ReplicaSet
 from labkit.control.store import Raw, Store, key_of
+from labkit.control.watch import Event
 
 
 def reference(owner: Raw) -> dict[str, Any]:
@@ -39,6 +40,18 @@ def controllers(raw: Raw) -> list[str]:
     """The index "controller": uid of what controls an object."""
     owner = controller_of(raw)
     return [owner["uid"] if owner else orphans(raw["kind"], raw["metadata"].get("namespace", ""))]
+
+
+def owners(store: Store, cls: type[Deployment] | type[ReplicaSet], event: Event) -> set[str]:
+    """Keys of the ReplicaSets or Deployments that control the object of an event, did before, or may adopt it."""
+    metadata = event.object["metadata"]
+    namespace, labels = metadata["namespace"], metadata.get("labels", {})
+    named = [controller_of(raw) for raw in (event.object, event.old) if raw]
+    found = {f"{namespace}/{owner['name']}" for owner in named if owner and owner["kind"] == cls.__name__}
+    if named[0] is None:
+        candidates = store.views(cls, namespace)
+        found |= {owner.key for owner in candidates if selectors.matches(owner.spec.selector, labels)}
+    return found
 
 
 def claim(store: Store, owner: Raw, kind: str, selector: LabelSelector) -> list[Raw]:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from labkit.api import selectors
 from labkit.api.objects import Pod, ReplicaSet
+from labkit.control.namespaces import leaving
 from labkit.control.store import Raw, Store, key_of
 from labkit.control.watch import Event
-from labkit.workloads.ownership import claim, controller_of, controllers, reference
+from labkit.workloads.ownership import claim, controller_of, controllers, owners, reference
 from labkit.workloads.ranking import is_active, victims
 
 
@@ -32,23 +32,15 @@ class ReplicaSets:
         store.add_index("controller", controllers)
 
     def keys(self, event: Event) -> Iterable[str]:
-        metadata = event.object["metadata"]
-        namespace = metadata["namespace"]
-        if event.object["kind"] == "ReplicaSet":
-            return [f"{namespace}/{metadata['name']}"]
-        owners = [controller_of(raw) for raw in (event.object, event.old) if raw]
-        found = {f"{namespace}/{owner['name']}" for owner in owners if owner and owner["kind"] == "ReplicaSet"}
-        if owners[0] is None:  # an orphan belongs to whoever selects it
-            labels = metadata.get("labels", {})
-            sets = self._store.views(ReplicaSet, namespace)
-            found.update(rs.key for rs in sets if selectors.matches(rs.spec.selector, labels))
-        return found
+        if event.object["kind"] == "Pod":
+            return owners(self._store, ReplicaSet, event)
+        return [f"{event.object['metadata']['namespace']}/{event.object['metadata']['name']}"]
 
     def reconcile(self, key: str) -> float | None:
         """Create or delete pods, then write the status. Returns when the next pod becomes available by age alone."""
         namespace, _, name = key.partition("/")
         rs = self._store.view(ReplicaSet, namespace, name)
-        if rs is None or rs.metadata.deletion_timestamp is not None or self._leaving(namespace):
+        if rs is None or rs.metadata.deletion_timestamp is not None or leaving(self._store, namespace):
             return None
         raw = self._store.get("ReplicaSet", namespace, name)
         active = [pod for pod in claim(self._store, raw, "Pod", rs.spec.selector) if is_active(pod)]
@@ -71,10 +63,6 @@ class ReplicaSets:
         sets = [child["metadata"]["uid"] for child in self._store.indexed("owner", owner["uid"])]
         pods = [pod for uid in sets for pod in self._store.indexed("owner", uid) if pod["kind"] == "Pod"]
         return [pod for pod in pods if is_active(pod)]
-
-    def _leaving(self, namespace: str) -> bool:
-        home = self._store.find("Namespace", "", namespace)
-        return home is None or "deletionTimestamp" in home["metadata"]
 
 
 def new_pod(rs: Raw) -> Raw:

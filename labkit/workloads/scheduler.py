@@ -94,13 +94,12 @@ class Scheduler:
             return
         self._bind(pod, choose(fitting, *self._counts(raw, fitting)).name)
 
-    def _counts(self, raw: Raw, nodes: Sequence[Node]) -> tuple[dict[str, int], dict[str, int]]:
+    def _counts(self, raw: Raw, nodes: Sequence[Node]) -> tuple[Counter[str], dict[str, int]]:
+        """Pods on each node that stay: those of the same owner, and all."""
         owner = controller_of(raw)
-        owned, load = {}, {}
-        for node in nodes:
-            here = [p for p in self._store.indexed("node", node.name) if "deletionTimestamp" not in p["metadata"]]
-            load[node.name] = len(here)
-            owned[node.name] = sum(owner is not None and _owner_uid(pod) == owner["uid"] for pod in here)
+        siblings = self._store.indexed("owner", owner["uid"]) if owner else ()
+        owned = Counter(pod["spec"].get("nodeName", "") for pod in siblings if _stays(pod))
+        load = {node.name: sum(map(_stays, self._store.indexed("node", node.name))) for node in nodes}
         return owned, load
 
     def _bind(self, pod: Pod, node: str) -> None:
@@ -135,9 +134,8 @@ def _decisive(node: Raw) -> tuple[object, ...]:
     return node["metadata"].get("labels"), node.get("spec", {}).get("unschedulable"), ready
 
 
-def _owner_uid(pod: Raw) -> str:
-    owner = controller_of(pod)
-    return owner["uid"] if owner else ""
+def _stays(pod: Raw) -> bool:
+    return "deletionTimestamp" not in pod["metadata"]
 
 
 def _key(raw: Raw) -> str:

@@ -12,7 +12,7 @@ from labkit.linux.rtnetlink import Links
 
 def sh(path: str, command: str) -> str:
     with netns.entered(path):
-        return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout
 
 
 @in_sandbox

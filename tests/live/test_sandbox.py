@@ -20,7 +20,7 @@ from labkit.sandbox.start import Sandbox
 
 @in_sandbox
 def test_host_files_are_read_only_and_cannot_be_made_writable() -> None:
-    for directory in ("/", "/etc", "/usr", os.path.expanduser("~"), os.path.dirname(__file__)):
+    for directory in ("/", "/etc", "/usr", Path.home(), Path(__file__).parent):
         assert os.statvfs(directory).f_flag & os.ST_RDONLY, directory
         assert not os.access(directory, os.W_OK), directory
     with pytest.raises(PermissionError):

@@ -3,4 +3,4 @@
 from labkit.learn.exercise import Exercise
 from labkit.learn.exercises import services, start
 
-EXERCISES: dict[str, Exercise] = {exercise.name: exercise for module in (start, services) for exercise in module.EXERCISES}
+EXERCISES: dict[str, Exercise] = {e.name: e for module in (start, services) for e in module.EXERCISES}

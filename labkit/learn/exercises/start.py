@@ -22,7 +22,7 @@ EXERCISES = (
         "start/url-from-elsewhere",
         "Write the URL under which a pod in another namespace reaches the Service web.",
         (
-            "Look at the search line of the client's /etc/resolv.conf: which part of the name did the client leave out?",
+            "Look at the search line in the client's /etc/resolv.conf: which part of the name did the client not type?",
             "A Service's full name is SERVICE.NAMESPACE.svc.cluster.local; the last part is searched for everywhere.",
             "The Service web lives in the namespace default.",
         ),

@@ -1,13 +1,14 @@
 from labkit.lab.rules import serving
 from labkit.net.rules import ruleset
 
+TO_PORT = "-m tcp --dport 80"
 RULES = ruleset(
     {
         "nat": {
             "KUBE-SERVICES": [
-                '-d 10.96.0.7/32 -p tcp -m comment --comment "shop/web-2:http cluster IP" -m tcp --dport 80 -j KUBE-SVC-OTHER',
-                '-d 10.96.0.8/32 -p tcp -m comment --comment "shop/web:http cluster IP" -m tcp --dport 80 -j KUBE-SVC-WEB',
-                '-d 10.96.0.9/32 -p tcp -m comment --comment "shop/bare cluster IP" -m tcp --dport 80 -j KUBE-SVC-BARE',
+                f'-d 10.96.0.7/32 -p tcp -m comment --comment "shop/web-2:http cluster IP" {TO_PORT} -j KUBE-SVC-OTHER',
+                f'-d 10.96.0.8/32 -p tcp -m comment --comment "shop/web:http cluster IP" {TO_PORT} -j KUBE-SVC-WEB',
+                f'-d 10.96.0.9/32 -p tcp -m comment --comment "shop/bare cluster IP" {TO_PORT} -j KUBE-SVC-BARE',
             ],
             "KUBE-SVC-WEB": ["-m statistic --mode random --probability 0.5 -j KUBE-SEP-1", "-j KUBE-SEP-2"],
             "KUBE-SEP-1": ["-j DNAT --to-destination 10.244.1.2:8080"],

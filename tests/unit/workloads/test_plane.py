@@ -148,6 +148,33 @@ def test_same_objects_same_lab():
     assert all(one.store.list(kind) == two.store.list(kind) for kind in kinds)
 
 
+def test_applying_again_what_is_running_changes_nothing(plane):
+    metadata = {"name": "manual", "labels": {"kubernetes.io/service-name": "web"}}
+    sliced = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": metadata,
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["203.0.113.10"]}],
+        "ports": [{"port": 80}],
+    }
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}},
+        bare_pod("p", serviceAccountName="robot"),
+        bare_pod("q", nodeName="node-2", terminationGracePeriodSeconds=1),
+        deployment(strategy={"rollingUpdate": {"maxSurge": 1}}),
+        service(type="NodePort"),
+        sliced,
+    ]
+    assert set(plane.apply(*objects)) == {"created"}
+    version = plane.store.version
+    assert set(plane.apply(*objects)) == {"unchanged"}
+    assert plane.store.version == version
+    names = [raw["metadata"]["name"] for raw in plane.store.list("EndpointSlice")]
+    assert len(names) == 2 and "manual" in names  # nobody's but the user's own
+
+
 @pytest.mark.skipif(not BOOKINFO.exists(), reason="other projects' manifests are not part of this one")
 def test_bookinfo(plane):
     objects = [raw for raw in yaml.safe_load_all(BOOKINFO.read_text()) if raw]
