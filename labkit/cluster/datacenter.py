@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from labkit.linux import netns
 from labkit.linux.underlay import Topo, Underlay
 from labkit.net.place import Place, PlaceKind
 from labkit.net.topology import INTERNET_IP, ROUTER_IP, Site
+
+ICMP = {"icmp_ratelimit": "0", "icmp_msgs_per_sec": "100000", "icmp_msgs_burst": "100000"}
 
 
 class DataCenter:
@@ -73,11 +76,15 @@ def _topo(site: Site, link: dict[str, Any]) -> Topo:
 
 
 def _route() -> None:
-    """Let this namespace forward packets, and send no redirects.
+    """Let this namespace forward packets, answer each REJECT, and send no redirects.
 
-    A request that leaves a node by the interface it came from (a pod's to itself, by its Service) would be answered by
-    a redirect, which uses up what ICMP the kernel allows that pod: the next REJECT would then be silent.
+    The kernel limits the ICMP messages to one address, and to all of them, so that most requests to a Service without
+    endpoints would time out instead of being refused. Redirects count too: a pod that reaches itself by its Service
+    leaves its node by the interface it came from, and would get one.
     """
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    for setting, value in ICMP.items():
+        with suppress(OSError):  # before Linux 6.11 the second and third are the host's
+            Path("/proc/sys/net/ipv4", setting).write_text(value)
     for interface in ("all", "default", *(name for _, name in socket.if_nameindex())):
         Path(f"/proc/sys/net/ipv4/conf/{interface}/send_redirects").write_text("0")

@@ -32,12 +32,16 @@ DNS_IP = "10.96.0.10"
 
 
 class Running(msgspec.Struct):
-    """A pod that this kubelet holds: where it runs, how it is wired, which role serves it."""
+    """A pod that this kubelet holds: where it runs, how it is wired, which role serves it.
+
+    told  whether the role has reported its containers' states by itself since it started them
+    """
 
     place: Place
     role: str
     number: int = 0
     wiring: Wiring | None = None
+    told: bool = False
 
 
 class Kubelet:
@@ -81,6 +85,7 @@ class Kubelet:
     def container(self, uid: str, statuses: list[Raw]) -> None:
         """The role that serves the pod reports its containers' new states."""
         if running := self._running.get(uid):
+            running.told = True
             self._report(uid, running, statuses)
 
     def _heard(self, event: Event) -> None:
@@ -115,7 +120,7 @@ class Kubelet:
             for (pod, running), answer in zip(started, answers, strict=True):
                 if isinstance(answer, BaseException):
                     self._failed(pod.metadata.uid, pod.key, str(answer))
-                else:
+                elif not running.told:  # else this answer is older than what the role has told since
                     self._report(pod.metadata.uid, running, answer)
 
     def _connect(self, pod: Pod) -> Running | None:

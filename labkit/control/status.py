@@ -33,6 +33,14 @@ def forbidden(kind: str, name: str, why: str, causes: Sequence[dict[str, str]] =
     return _refusal(403, "Forbidden", f'{_resource(kind)} "{name}" is forbidden: {why}', kind, name, causes)
 
 
+def terminating(kind: str, name: str, namespace: str) -> ApiError:
+    """A refusal to create something in a namespace that is going."""
+    gone = f"namespace {namespace} is being terminated"
+    cause = {"reason": "NamespaceTerminating", "message": gone, "field": "metadata.namespace"}
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    return forbidden(kind, name, why, [cause])
+
+
 def bad_request(problems: Sequence[Problem]) -> ApiError:
     """An object of the wrong shape. Source: the strict field validation of apiserver's create and update handlers."""
     listed = ", ".join(

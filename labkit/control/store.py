@@ -239,10 +239,7 @@ class Store:
     def _check_namespace(self, kind: str, namespace: str, name: str) -> None:
         """NamespaceLifecycle: what lives in a namespace needs one, and not one that is going."""
         if namespace and "deletionTimestamp" in self.get("Namespace", "", namespace)["metadata"]:
-            why = f"unable to create new content in namespace {namespace} because it is being terminated"
-            gone = f"namespace {namespace} is being terminated"
-            cause = {"reason": "NamespaceTerminating", "message": gone, "field": "metadata.namespace"}
-            raise status.forbidden(kind, name, why, [cause])
+            raise status.terminating(kind, name, namespace)
 
     def _current(self, raw: Raw) -> Raw:
         kind, namespace, name = key_of(raw)

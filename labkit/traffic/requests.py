@@ -9,10 +9,14 @@ is a row with an `error`.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import random
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -24,6 +28,7 @@ from labkit.traffic import resolve
 from labkit.traffic.target import Target
 
 BODY_LIMIT = 4096
+_PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class Row(msgspec.Struct):
@@ -65,13 +70,51 @@ class Sent(msgspec.Struct):
     packet: Packet | None = None
 
 
-async def send(plan: Plan) -> list[Sent]:
-    """Do the requests of a plan, and return them in their order."""
+async def send(plan: Plan, reused: Callable[[Sent], None]) -> list[Sent]:
+    """Do the requests of a plan, and return them in their order.
+
+    `reused` is called with a request whose source port is about to serve another one: the kernel then forgets it.
+    """
     sent = [Sent(Row(i)) for i in range(plan.n)]
     first = await _lookup(plan)
     queue = iter(sent)
-    await asyncio.gather(*(_Worker(plan, first).work(queue) for _ in range(min(plan.concurrency, plan.n))))
+    ports = _Ports(plan.place, reused)
+    await asyncio.gather(*(_Worker(plan, first, ports).work(queue) for _ in range(min(plan.concurrency, plan.n))))
     return sent
+
+
+class _Ports:
+    """The source ports of a place, one after the other from a random one on, and which requests used them.
+
+    The kernel's own choice may come back to a port at once, and with it the connection before is forgotten.
+    """
+
+    def __init__(self, place: Place, reused: Callable[[Sent], None]) -> None:
+        with netns.entered(place.netns):
+            low, high = map(int, _PORT_RANGE.read_text().split())
+        self._range = range(low, high + 1)
+        self._next = random.randrange(len(self._range))
+        self._users: dict[int, list[Sent]] = {}
+        self._reused = reused
+
+    def take(self, sock: socket.socket) -> None:
+        """Bind to a free port before the first packet goes out, so that its earlier users can still be looked up."""
+        for _ in self._range:
+            port = self._range[self._next % len(self._range)]
+            self._next += 1
+            try:
+                sock.bind(("", port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                for earlier in self._users.pop(port, ()):
+                    self._reused(earlier)
+                return
+        raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+
+    def used(self, port: int, sent: Sent) -> None:
+        self._users.setdefault(port, []).append(sent)
 
 
 async def _lookup(plan: Plan) -> resolve.Lookup:
@@ -85,8 +128,9 @@ async def _lookup(plan: Plan) -> resolve.Lookup:
 class _Worker:
     """Does one request after the other; with `keepalive` over one connection as long as the server keeps it."""
 
-    def __init__(self, plan: Plan, first: resolve.Lookup) -> None:
+    def __init__(self, plan: Plan, first: resolve.Lookup, ports: _Ports) -> None:
         self._plan = plan
+        self._ports = ports
         self._names = first
         self._socket: socket.socket | None = None
         self._stream: Stream | None = None
@@ -136,6 +180,7 @@ class _Worker:
             self._close()
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             self._socket = netns.socket_in(self._plan.place.netns, family, kind | socket.SOCK_NONBLOCK)
+            self._ports.take(self._socket)
             try:
                 await loop.sock_connect(self._socket, (address, target.port))
                 break
@@ -160,6 +205,7 @@ class _Worker:
             if packet.sport:  # 0: refused before a port was taken
                 sent.packet = packet
                 sent.row.local = endpoint(packet.src, packet.sport)
+                self._ports.used(packet.sport, sent)
 
     def _close(self) -> None:
         if self._socket:

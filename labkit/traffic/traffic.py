@@ -59,8 +59,14 @@ class Traffic:
             payload = b"hostname"
         tls = _tls(verify) if goal.scheme == "https" else None
         plan = requests.Plan(source, goal, payload, n, concurrency, timeout, keepalive, tls)
-        sent = await requests.send(plan)
-        _name_servers(sent, nat)
+        ways = tuple(nat)
+
+        def reused(earlier: requests.Sent) -> None:
+            _name_servers([earlier], ways)
+            earlier.packet = None
+
+        sent = await requests.send(plan, reused)
+        _name_servers(sent, ways)
         rows: list[dict[str, Any]] = msgspec.to_builtins([one.row for one in sent])
         return rows
 
@@ -71,11 +77,11 @@ class Traffic:
         return found
 
 
-def _name_servers(sent: list[requests.Sent], nat: Iterable[str]) -> None:
+def _name_servers(sent: list[requests.Sent], nat: tuple[str, ...]) -> None:
     """Put into each row who the kernel delivered it to. A kernel without conntrack translates nothing."""
     servers: dict[Packet, Packet] = {}
     with suppress(NetlinkError):
-        servers = served.delivered([one.packet for one in sent if one.packet], tuple(nat))
+        servers = served.delivered([one.packet for one in sent if one.packet], nat)
     for one in sent:
         if one.packet and (one.packet in servers or not one.row.error):
             server = servers.get(one.packet, one.packet)

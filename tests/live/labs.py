@@ -50,14 +50,14 @@ def errors(rows: Any) -> list[str]:
 def inhabitants(launcher: int) -> set[int]:
     """The processes in a lab's PID namespace, its init first of all, seen from outside."""
     children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
-    own = os.readlink("/proc/self/ns/pid")
+    own = _pid_namespace("self")
     inside = {ns for c in children if (ns := _pid_namespace(c)) not in ("", own)}
     return {int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and _pid_namespace(p.name) in inside}
 
 
 def _pid_namespace(pid: str) -> str:
     try:
-        return os.readlink(f"/proc/{pid}/ns/pid")
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
     except OSError:  # gone, or dead and not yet waited for
         return ""
 

@@ -1,79 +1,16 @@
-"""Containers for real: commands in a pod's namespaces, restarts, probes, and that nothing outlives its pod."""
+"""Containers for real: commands in a pod's namespaces, restarts, and that nothing outlives its pod."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import msgspec
 from inside import in_sandbox
-from pods import node_with_pods
+from running import Cluster, nothing_in, running_in
 
 from labkit.linux import execute, httpclient, netns
 from labkit.net.place import Place
-from labkit.workloads.runtime import Runtime
-
-Raw = dict[str, Any]
-
-
-class Cluster:
-    """A runtime with a client and one pod's place; what it reports is kept."""
-
-    def __init__(self, first_delay: float = 0.3) -> None:
-        _, (self.client, self.place) = node_with_pods(2)
-        self.reports: list[list[Raw]] = []
-        self.events: list[str] = []
-        self.runtime = Runtime(self._heard, first_delay)
-
-    def _heard(self, event: str, params: Raw) -> None:
-        assert params["uid"] == "u1"
-        if event == "container":
-            self.reports.append(params["statuses"])
-        else:
-            self.events.append(f"{params['type']} {params['reason']} {params['message']}")
-
-    async def start(self, *containers: Raw, **spec: Any) -> list[Raw]:
-        pod = {
-            "metadata": {"name": "pod-1", "namespace": "shop", "uid": "u1", "labels": {"app": "web"}},
-            "spec": {"nodeName": "node", "containers": list(containers), **spec},
-        }
-        return await self.runtime.start_pod(place=msgspec.to_builtins(self.place), pod=pod)
-
-    async def until(self, good: Callable[[Raw], bool], container: int = 0) -> Raw:
-        """Wait for a report in which the container's status is as wanted."""
-        async with asyncio.timeout(10):
-            while True:
-                for statuses in self.reports:
-                    if good(statuses[container]):
-                        return statuses[container]
-                await asyncio.sleep(0.01)
-
-    async def stop(self, grace: float = 5) -> None:
-        await self.runtime.stop_pod("u1", grace)
-
-
-def running_in(place: Place) -> list[str]:
-    """Command lines of the processes in a pod's network namespace."""
-    inode = Path(place.netns).stat().st_ino
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if (entry / "ns" / "net").stat().st_ino == inode:
-                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip())
-            except OSError:
-                continue
-    return found
-
-
-async def nothing_in(place: Place) -> None:
-    end = time.monotonic() + 5
-    while left := running_in(place):
-        assert time.monotonic() < end, left
-        await asyncio.sleep(0.01)
 
 
 @in_sandbox
@@ -239,56 +176,6 @@ async def test_init_containers_come_first() -> None:
     await c.until(lambda s: s["ready"])
     assert (await c.runtime.run(msgspec.to_builtins(c.place), "ls /tmp"))["stdout"] == "go\nmarked\n"
     await c.stop()
-
-
-@in_sandbox
-async def test_readiness_follows_its_probe() -> None:
-    c = Cluster()
-    probe = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1, "failureThreshold": 1}
-    [status] = await c.start({"name": "web", "image": "nginx", "readinessProbe": probe})
-    assert not status["ready"] and status["started"]
-    await c.runtime.run(msgspec.to_builtins(c.place), "touch /tmp/ready")
-    await c.until(lambda s: s["ready"])
-    c.reports.clear()
-    await c.runtime.run(msgspec.to_builtins(c.place), "rm /tmp/ready")
-    await c.until(lambda s: not s["ready"])
-    assert "Warning Unhealthy Readiness probe failed: exit code 1" in c.events
-    await c.stop()
-
-
-@in_sandbox
-async def test_http_and_tcp_probes() -> None:
-    c = Cluster()
-    good = {"httpGet": {"path": "/healthz", "port": "http"}}
-    bad = {"httpGet": {"path": "/echo?code=503", "port": 80}}
-    closed = {"tcpSocket": {"port": 81}}
-    await c.start(
-        {"name": "a", "image": "nginx", "ports": [{"name": "http", "containerPort": 80}], "readinessProbe": good},
-        {"name": "b", "image": "pause", "readinessProbe": bad},
-        {"name": "c", "image": "pause", "readinessProbe": closed},
-    )
-    await c.until(lambda s: s["ready"])
-    async with asyncio.timeout(5):
-        while len(c.events) < 2:
-            await asyncio.sleep(0.01)
-    assert sorted(c.events) == [
-        "Warning Unhealthy Readiness probe failed: HTTP probe failed with statuscode: 503",
-        "Warning Unhealthy Readiness probe failed: dial tcp 10.244.1.3:81: connect: connection refused",
-    ]
-    assert [s["ready"] for s in c.reports[-1]] == [True, False, False]
-    await c.stop()
-
-
-@in_sandbox
-async def test_liveness_restarts() -> None:
-    c = Cluster()
-    probe = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
-    await c.start({"name": "x", "image": "busybox", "command": ["sleep", "1000"], "livenessProbe": probe})
-    status = await c.until(lambda s: s["restartCount"] == 1)
-    assert status["lastState"]["terminated"]["exitCode"] == 143
-    assert any("failed liveness probe, will be restarted" in event for event in c.events)
-    await c.stop()
-    assert (left := running_in(c.place)) == [], left
 
 
 @in_sandbox

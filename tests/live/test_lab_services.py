@@ -14,7 +14,8 @@ from labkit.lab import Lab
 CURL = "for u in {urls}; do curl -s -o /dev/null -m 3 -w '%{{http_code}} ' $u; done"
 LOOK_UP = """
 import json, socket, sys
-print(json.dumps({name: sorted({i[4][0] for i in socket.getaddrinfo(name, 80, socket.AF_INET)}) for name in sys.argv[1:]}))
+found = {name: socket.getaddrinfo(name, 80, socket.AF_INET) for name in sys.argv[1:]}
+print(json.dumps({name: sorted({i[4][0] for i in infos}) for name, infos in found.items()}))
 """
 
 

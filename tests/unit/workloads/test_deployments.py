@@ -143,6 +143,15 @@ def test_orphaned_replica_set_is_adopted_again(plane):
     assert {pod["metadata"]["uid"] for pod in plane.pods()} == pods
 
 
+def test_released_replica_set_is_adopted_again(plane):
+    plane.apply(deployment())
+    (rs,) = plane.store.list("ReplicaSet")
+    plane.store.disown(rs, plane.get("Deployment", "web")["metadata"]["uid"])
+    plane.loop.drain()
+    (again,) = plane.store.list("ReplicaSet")
+    assert again["metadata"]["ownerReferences"] == rs["metadata"]["ownerReferences"]
+
+
 def test_other_changes_start_no_rollout(plane):
     plane.apply(deployment())
     labelled = deployment(minReadySeconds=0)
