@@ -9,12 +9,14 @@ from labkit.cluster.control import Control
 from labkit.cluster.roles import fork
 from labkit.cluster.traffic import TrafficRole
 from labkit.dns.server import Server
+from labkit.sandbox import syscalls
 from labkit.sandbox.channel import Peer
 from labkit.workloads.runtime import Runtime
 
 
 def main(channel: socket.socket) -> None:
     """Serve the client on `channel` until it goes. What ends a role ends the lab: its traceback is on stderr."""
+    syscalls.name_process("labkit-control")
     roles = fork({"workload": Runtime, "dns": Server, "traffic": TrafficRole})
     asyncio.run(_control(channel, roles))
 

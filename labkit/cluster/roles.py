@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from labkit.sandbox import syscalls
 from labkit.sandbox.channel import Handler, Peer
 
 Notify = Callable[[str, dict[str, Any]], None]
@@ -29,6 +30,7 @@ def fork(makers: Mapping[str, Make]) -> dict[str, socket.socket]:
     for name, make in makers.items():
         mine, theirs = socket.socketpair()
         if os.fork() == 0:
+            syscalls.name_process(f"labkit-{name}")
             mine.close()
             for other in channels.values():
                 other.close()

@@ -5,8 +5,8 @@ The kubernetes plugin's answers are never kept, as kubeadm's Corefile asks. Sour
 
 from __future__ import annotations
 
-from labkit.dns import records as dns
-from labkit.dns import wire
+from labkit.net import dnsrecords as dns
+from labkit.net import dnswire as wire
 
 CAPACITY = 9984  # CoreDNS's default
 

@@ -14,12 +14,13 @@ from time import monotonic
 
 import msgspec
 
-from labkit.dns import kubernetes, wire
-from labkit.dns import records as dns
+from labkit.dns import kubernetes
 from labkit.dns.cache import Cache
 from labkit.dns.corefile import Block, Forward
 from labkit.dns.index import Index
-from labkit.dns.records import Question, Record, Response
+from labkit.net import dnsrecords as dns
+from labkit.net import dnswire as wire
+from labkit.net.dnsrecords import Question, Record, Response
 
 Ask = Callable[[Forward, bytes, bool], Awaitable[bytes]]
 MAX_LOOKUPS = 8  # CNAMEs from zone to zone before a loop is taken for granted

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from labkit.dns.records import qualified
 from labkit.errors import ManifestError
+from labkit.net.dnsrecords import qualified
 
 RESOLV_CONF = "/etc/resolv.conf"
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import msgspec
 
-from labkit.dns import records as dns
 from labkit.dns.corefile import Kubernetes
 from labkit.dns.index import NO_PORT, Index, cluster_ips, packed
-from labkit.dns.records import Question, Record, Response
+from labkit.net import dnsrecords as dns
+from labkit.net.dnsrecords import Question, Record, Response
 
 VERSION = "1.1.0"
 VERSION_TTL = 28800

@@ -17,14 +17,15 @@ from socket import AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM
 
 import msgspec
 
-from labkit.dns import listen, wire
-from labkit.dns import records as dns
+from labkit.dns import listen
 from labkit.dns.chain import Chain
 from labkit.dns.corefile import Block
 from labkit.dns.forward import Upstreams
 from labkit.dns.index import Index
 from labkit.dns.listen import Send
-from labkit.dns.records import Response
+from labkit.net import dnsrecords as dns
+from labkit.net import dnswire as wire
+from labkit.net.dnsrecords import Response
 from labkit.net.place import Place
 
 PORT = 53

@@ -53,12 +53,12 @@ def dump(netns: str, protocol: int | None = None) -> list[Flow]:
     Raises `NetlinkError`, for instance where the kernel has no connection tracking.
     """
     with Netlink(netns, _NETFILTER) as kernel:
-        flows = [_flow(body) for body in kernel.dump(_GET, bytes(4))]
+        flows = [read_flow(body) for body in kernel.dump(_GET, bytes(4))]
     wanted = _PROTOCOLS.get(protocol or 0)
     return [flow for flow in flows if not wanted or flow.original.protocol == wanted]
 
 
-def _flow(body: bytes) -> Flow:
+def read_flow(body: bytes) -> Flow:
     found = attrs(body[4:])
     original = _packet(found[_ORIGINAL])
     state = ""

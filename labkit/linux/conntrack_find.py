@@ -10,7 +10,7 @@ import errno
 import ipaddress
 
 from labkit.errors import NetlinkError
-from labkit.linux.conntrack import Flow, _flow
+from labkit.linux.conntrack import Flow, read_flow
 from labkit.linux.netlink import attr
 from labkit.linux.nfnetlink import Netfilter, header, nest
 from labkit.linux.nfttrace import PROTOCOLS
@@ -30,7 +30,7 @@ class Entries(Netfilter):
         protocol = attr(1, bytes([PROTOCOLS[packet.protocol]]))
         proto = nest(2, protocol, *(attr(kind, value) for kind, value in enumerate(ports, 2)))
         try:
-            return _flow(self.ask(_GET, header() + nest(1, ip, proto), "look up a connection"))
+            return read_flow(self.ask(_GET, header() + nest(1, ip, proto), "look up a connection"))
         except NetlinkError as error:
             if error.details["errno"] != errno.ENOENT:
                 raise

@@ -106,6 +106,9 @@ def _init(channel: socket.socket, alive: int, entry: Entry) -> NoReturn:
 def _run(channel: socket.socket, entry: Entry) -> int:
     try:
         entry(channel)
+    except SystemExit as end:
+        print(end, file=sys.stderr)  # noqa: T201 - what the client is told
+        return 1
     except BaseException:
         sys.excepthook(*sys.exc_info())
         return 1

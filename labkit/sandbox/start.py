@@ -83,12 +83,11 @@ class Sandbox:
             self._stderr.extend(lines)
 
     def _why_it_ended(self) -> str:
-        said = "".join(self._stderr).strip()
-        if said:
-            return f"the lab ended by an error inside:\n{said}"
         code = self.process.returncode
         if not code:
             return "this lab is closed; start a new one with lab.start()"
+        if said := "".join(self._stderr).strip():
+            return f"the lab ended by an error inside:\n{said}"
         killed = -code if code < 0 else 256 - code  # the launcher's end, or what init reports of the lab's
         how = f"killed by signal {killed}" if killed <= signal.SIGRTMAX else f"exit code {code}"
         return f"the lab has ended ({how}); start a new one with lab.start()"

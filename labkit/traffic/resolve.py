@@ -10,6 +10,7 @@ well where the place has an IPv6 address of its own, as getaddrinfo with AI_ADDR
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 import time
 from pathlib import Path
@@ -17,9 +18,11 @@ from pathlib import Path
 import msgspec
 
 from labkit.linux import httpclient, netns
+from labkit.net import dnsrecords as dns
+from labkit.net import dnswire
+from labkit.net.dnsrecords import NOERROR, NXDOMAIN
 from labkit.net.place import Place
 
-NOERROR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = 0, 2, 3, 4, 5
 UNREACHABLE, TIMEOUT = -1, -2  # beside DNS's own codes: no server there; no answer in time
 _MAX_NAMESERVERS = 3
 _FINAL = {NOERROR, NXDOMAIN}
@@ -164,36 +167,25 @@ async def _ask(place: Place, config: Config, name: str, kind: str) -> list[Query
 
 async def _put(place: Place, config: Config, server: str, name: str, kind: str) -> tuple[int, tuple[str, ...]]:
     """Ask one server: by UDP, and by TCP where the answer was cut off. An answer that is not ours is not taken."""
-    import dns.exception  # here: it costs 80 ms, and a lab that is only traced never asks
-    import dns.flags
-    import dns.message
-    import dns.rdatatype
-
-    query = dns.message.make_query(name, kind)
-    wire = query.to_wire()
+    wanted = dns.TYPES[kind]
+    query = dnswire.question(secrets.randbelow(1 << 16), name, wanted)
     loop = asyncio.get_running_loop()
     answer = None
     if not config.use_tcp:
         family = socket.AF_INET6 if ":" in server else socket.AF_INET
         with netns.socket_in(place.netns, family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
             sock.connect((server, 53))
-            await loop.sock_sendall(sock, wire)
-            while answer is None or not query.is_response(answer):
-                try:
-                    answer = dns.message.from_wire(await loop.sock_recv(sock, 65535), ignore_trailing=True)
-                except dns.exception.DNSException:
-                    answer = None
-    if answer is None or answer.flags & dns.flags.TC:
+            await loop.sock_sendall(sock, query)
+            while answer is None:
+                answer = dnswire.answer_to(query, await loop.sock_recv(sock, 65535))
+    if answer is None or answer.truncated:
         with await httpclient.connect(place.netns, server, 53) as sock:
-            await loop.sock_sendall(sock, len(wire).to_bytes(2, "big") + wire)
-            data = await _exactly(sock, int.from_bytes(await _exactly(sock, 2), "big"))
-        try:
-            answer = dns.message.from_wire(data)
-        except dns.exception.DNSException as error:
-            raise ConnectionError("what the name server sent is no DNS message") from error
-    wanted = dns.rdatatype.from_text(kind)
-    records = (record for group in answer.answer if group.rdtype == wanted for record in group)
-    return int(answer.rcode()), tuple(record.address for record in records)
+            await loop.sock_sendall(sock, len(query).to_bytes(2, "big") + query)
+            answer = dnswire.answer_to(query, await _exactly(sock, int.from_bytes(await _exactly(sock, 2), "big")))
+        if answer is None:
+            raise ConnectionError("what the name server sent is no answer to the question")
+    addresses = (record.data for record in answer.answer if record.type == wanted)
+    return answer.rcode, tuple(str(address) for address in addresses)
 
 
 async def _exactly(sock: socket.socket, size: int) -> bytes:
@@ -214,8 +206,8 @@ def _failure(query: Query, config: Config) -> str:
         return f"name server {servers} cannot be reached"
     if query.code == NOERROR:
         return f"{query.name} exists but has no address"
-    names = {SERVFAIL: "SERVFAIL", NOTIMP: "NOTIMP", REFUSED: "REFUSED"}
-    return f"name server {query.server} answered {names.get(query.code, query.code)} for {query.name}"
+    code = dns.RCODES.get(query.code, str(query.code))
+    return f"name server {query.server} answered {code} for {query.name}"
 
 
 def _text(path: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from labkit.dns import records, wire
 from labkit.dns.cache import Cache
 from labkit.dns.chain import Chain
 from labkit.dns.corefile import Forward, default, parse
 from labkit.dns.forward import servers_of
 from labkit.dns.index import Index
-from labkit.dns.records import Record, Response
+from labkit.net import dnsrecords as records
+from labkit.net import dnswire as wire
+from labkit.net.dnsrecords import Record, Response
 
 STUBS = """
 shop.example {

@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from labkit.dns import records as dns
-from labkit.dns import wire
 from labkit.dns.chain import Chain
 from labkit.dns.corefile import Block, Forward, Kubernetes
 from labkit.dns.index import Index
-from labkit.dns.records import Record, Response, Soa, Srv
+from labkit.net import dnsrecords as dns
+from labkit.net import dnswire as wire
+from labkit.net.dnsrecords import Record, Response, Soa, Srv
 
 DATA = json.loads((Path(__file__).parents[2] / "data" / "dns_cases.json").read_text())
 LEFT_OUT = {"zonal", "external-zone", "hosts"}

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.dns import kubernetes, records
+from labkit.dns import kubernetes
 from labkit.dns.corefile import Kubernetes
 from labkit.dns.index import Index
-from labkit.dns.records import Question, Response
+from labkit.net import dnsrecords as records
+from labkit.net.dnsrecords import Question, Response
 
 CONFIG = Kubernetes(pods="verified", ttl=30)
 NAMES = ["web.shop", "db.shop", "web.ops"]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from labkit.dns import records
 from labkit.dns.corefile import Kubernetes
 from labkit.dns.index import Index
 from labkit.dns.kubernetes import answer, reverse_address
-from labkit.dns.records import Question, Response, Srv
+from labkit.net import dnsrecords as records
+from labkit.net.dnsrecords import Question, Response, Srv
 
 CONFIG = Kubernetes(ttl=30, pods="insecure", fallthrough=("in-addr.arpa.", "ip6.arpa."))
 

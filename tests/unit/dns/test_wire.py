@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.dns import records, wire
-from labkit.dns.records import Record, Response, Soa, Srv
+from labkit.net import dnsrecords as records
+from labkit.net import dnswire as wire
+from labkit.net.dnsrecords import Record, Response, Soa, Srv
 
 LABEL = st.text("abcXYZ019-_", min_size=1, max_size=12)
 NAME = st.lists(LABEL, min_size=1, max_size=6).map(lambda labels: ".".join(labels) + ".")
@@ -204,3 +205,16 @@ def test_the_question_comes_back_letter_by_letter_and_flags_follow() -> None:
     message = dns.message.from_wire(wire.encode(asked, Response(), 512))
     assert message.question[0].name.to_text() == "WeB.Shop.svc.cluster.local."
     assert dns.flags.to_text(message.flags) == "QR AA RD"
+
+
+def test_an_answer_is_taken_for_its_own_question_only() -> None:
+    query = wire.question(4711, "web.shop.svc.cluster.local.", records.A)
+    answer = dns.message.make_response(dns.message.from_wire(query)).to_wire()
+    assert wire.answer_to(query, answer) == Response(authoritative=False)
+    other_name = wire.question(4711, "api.shop.svc.cluster.local.", records.A)
+    other_id = wire.question(4712, "web.shop.svc.cluster.local.", records.A)
+    assert wire.answer_to(other_name, answer) is None
+    assert wire.answer_to(other_id, answer) is None
+    assert wire.answer_to(query, query) is None, "a question is no answer"
+    assert wire.answer_to(query, answer[:20]) is None
+    assert wire.answer_to(query, b"") is None
