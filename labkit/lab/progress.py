@@ -19,7 +19,7 @@ class Progress:
         self._line: Any = None
 
     def __enter__(self) -> Progress:
-        if "ipykernel" in sys.modules:
+        if _in_notebook():
             from IPython.display import display
             from ipywidgets import HTML
 
@@ -34,3 +34,9 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._line is not None:
             self._line.value = ""
+
+
+def _in_notebook() -> bool:
+    """Whether this process is a notebook's kernel. IPython is not imported to find out: a kernel has done that."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")

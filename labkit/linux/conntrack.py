@@ -59,6 +59,7 @@ def dump(netns: str, protocol: int | None = None) -> list[Flow]:
 
 
 def read_flow(body: bytes) -> Flow:
+    """An entry from the body of the kernel's message about it."""
     found = attrs(body[4:])
     original = _packet(found[_ORIGINAL])
     state = ""

@@ -58,13 +58,13 @@ def inhabitants(launcher: int) -> set[int]:
 def _pid_namespace(pid: str) -> str:
     try:
         return str(Path(f"/proc/{pid}/ns/pid").readlink())
-    except OSError:  # gone, or dead and not yet waited for
+    except OSError:  # gone meanwhile
         return ""
 
 
 def alive(processes: set[int]) -> set[int]:
     """Those that still run; one that is dead and not yet waited for does not."""
-    return {p for p in processes if _pid_namespace(str(p))}
+    return {p for p in processes if Path(f"/proc/{p}/exe").exists()}
 
 
 def named(processes: set[int], name: str) -> int:
