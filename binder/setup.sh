@@ -40,7 +40,10 @@ system_packages() {
 
 # On a terminal sudo may ask for the password
 may_become_root() {
-    [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; }
+    [ "$(id -u)" -eq 0 ] && return
+    command -v sudo >/dev/null || return
+    sudo -n true 2>/dev/null && return
+    [ -t 0 ] && sudo -v
 }
 
 # The package that brings a Python, where one is missing

@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 from threading import Thread
 from typing import Any
 
-from labkit.errors import LabError
+from labkit.lab import arguments
 from labkit.lab.lab import Lab
 from labkit.lab.progress import Progress
-from labkit.net.topology import plan
 from labkit.sandbox.start import Sandbox
 
 ENTRY = "labkit.cluster.main:main"
-CNI = ("ptp", "bridge")
 
 _open: dict[str, Lab] = {}
 
@@ -24,6 +22,7 @@ def start(
     zones: Sequence[str] = ("a", "b"),
     *,
     cni: str = "ptp",
+    iptables: str = "",
     link: dict[str, Any] | None = None,
     seed: int = 0,
     name: str = "lab",
@@ -33,18 +32,14 @@ def start(
 
     nodes     1 to 200 machines, spread over `zones` in turn
     cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
+    iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
     link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
     seed      of names and addresses: the same seed and manifests give the same ones
     name      an earlier lab of this name in this process is closed first
     progress  called with each step in words; without one, a notebook shows a line while it starts
     Raises `LabError` for arguments out of range, `SandboxError` where this machine has no sandbox for the lab.
     """
-    if cni not in CNI:
-        raise LabError(f"cni is {cni!r}: choose one of {', '.join(CNI)}")
-    try:
-        plan(nodes, list(zones))
-    except ValueError as error:
-        raise LabError(str(error)) from error
+    arguments.check(nodes, zones, cni, iptables, link or {})
     if earlier := _open.pop(name, None):
         earlier.close()
     shown = Progress()
@@ -53,7 +48,9 @@ def start(
     Thread(target=_import_pandas, daemon=True).start()
     try:
         with shown:  # after the sandbox has begun to start: both take their time side by side
-            facts = sandbox.call("start", nodes=nodes, zones=list(zones), cni=cni, link=link or {}, seed=seed)
+            facts = sandbox.call(
+                "start", nodes=nodes, zones=list(zones), cni=cni, variant=iptables, link=link or {}, seed=seed
+            )
     except BaseException:
         sandbox.close()
         raise

@@ -9,6 +9,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from enum import Enum
 
 from labkit.errors import RuleError
@@ -46,14 +47,14 @@ class Variant(Enum):
         return f"{'ip6tables' if family == 'IPv6' else 'iptables'}-{self.value}-{tool}"
 
 
-def probe(path: str) -> Variant:
-    """The variant to use in the namespace at `path`: nft, as real nodes have, or else legacy.
+def probe(path: str, among: Iterable[Variant] = Variant) -> Variant:
+    """The variant to use in the namespace at `path`: the first that works, nft, as real nodes have, before legacy.
 
     It makes and deletes a chain, so that a kernel which lacks a part that kube-proxy's rules need is found out.
-    Raises `RuleError` where neither works.
+    Raises `RuleError` where none works.
     """
     reasons = []
-    for variant in Variant:
+    for variant in among:
         try:
             restore(path, PROBE, variant)
         except RuleError as error:

@@ -5,87 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import dns.message
 import dns.rcode
-import pytest
+from dns_bed import BIG, CLIENT_IP, DNS_IP, POD, UID, output, running
 from inside import in_sandbox
 
-from labkit.api.objects import Pod, view
-from labkit.dns import corefile, listen, resolv
-from labkit.dns.server import Server
-from labkit.errors import LabError, NotFound
+from labkit.dns import listen
 from labkit.linux import execute, netns
-from labkit.net.place import Place
-
-DNS_IP, CLIENT_IP, UPSTREAM_IP = "10.244.1.2", "10.244.1.3", "10.244.1.4"
-UID = "uid-of-coredns"
-POD = {"kind": "Pod", "metadata": {"name": "coredns", "namespace": "kube-system", "uid": UID}}
-WEB = {"clusterIP": "10.96.0.1", "ports": [{"name": "http", "port": 80}]}
-BIG = 120  # backends of the Service `big`: more than 512 octets hold
-
-
-def place(name: str, address: str, resolv_conf: str = "") -> Place:
-    return Place(f"shop/{name}", "pod", f"/run/netns/{name}", name, addresses=(address,), resolv_conf=resolv_conf)
-
-
-def wire_up(*pods: tuple[str, str]) -> None:
-    """A namespace for each pod, on one bridge of the sandbox."""
-    commands = ["link add br0 type bridge", "link set br0 up"]
-    for number, (name, address) in enumerate(pods):
-        netns.create(name)
-        commands += [
-            f"link add v{number} type veth peer name eth0 netns {name}",
-            f"link set v{number} master br0 up",
-            f"-n {name} addr add {address}/24 dev eth0",
-            f"-n {name} link set eth0 up",
-            f"-n {name} link set lo up",
-        ]
-    for command in commands:
-        subprocess.run(["ip", *command.split()], check=True)
-
-
-def tell(server: Server) -> None:
-    """The cluster's objects, as control tells them."""
-    server.event("ADDED", {"kind": "Namespace", "metadata": {"name": "shop"}})
-    for name, spec in (
-        ("web", WEB),
-        ("big", {"clusterIP": "None"}),
-        ("out", {"type": "ExternalName", "externalName": "www.example.com"}),
-    ):
-        server.event("ADDED", {"kind": "Service", "metadata": {"name": name, "namespace": "shop"}, "spec": spec})
-    labels = {"kubernetes.io/service-name": "big"}
-    endpoints = [{"addresses": [f"10.244.2.{n}"]} for n in range(BIG)]
-    meta = {"name": "big-x", "namespace": "shop", "labels": labels}
-    server.event("ADDED", {"kind": "EndpointSlice", "metadata": meta, "endpoints": endpoints})
-
-
-@asynccontextmanager
-async def running(resolv_conf: str = "") -> AsyncIterator[tuple[Server, Place, list[Any]]]:
-    """(server, place of a client whose resolv.conf is the kubelet's, events that the server sent)."""
-    wire_up(("dns", DNS_IP), ("client", CLIENT_IP), ("upstream", UPSTREAM_IP))
-    events: list[Any] = []
-    server = Server(lambda *event: events.append(event))
-    tell(server)
-    served = place("dns", DNS_IP, resolv_conf)
-    await server.start_pod(
-        {"name": served.name, "kind": "pod", "netns": served.netns, "addresses": [DNS_IP], "resolv_conf": resolv_conf},
-        POD,
-    )
-    pod = view({"metadata": {"name": "client", "namespace": "shop"}}, Pod)
-    client = place("client", CLIENT_IP, resolv.resolv_conf(pod, DNS_IP).text())
-    yield server, client, events
-    server.stop_pod(UID)
-
-
-async def output(client: Place, command: str) -> str:
-    done = await execute.run(client, command, timeout=20)
-    assert done.code == 0, (command, done)
-    return done.stdout
 
 
 @in_sandbox
@@ -233,84 +161,3 @@ async def ended(reader: asyncio.StreamReader) -> bool:
         return await reader.read(1) == b""
     except ConnectionResetError:
         return True
-
-
-async def upstream() -> tuple[asyncio.DatagramTransport, list[str]]:
-    """A DNS server for www.example.com, in a namespace of its own."""
-    asked: list[str] = []
-
-    class Answer(asyncio.DatagramProtocol):
-        def datagram_received(self, data: bytes, addr: Any) -> None:
-            query = dns.message.from_wire(data)
-            asked.append(query.question[0].name.to_text())
-            reply = dns.message.make_response(query)
-            if query.question[0].rdtype == dns.rdatatype.A:
-                reply.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "A", "203.0.113.10"))
-            transport.sendto(reply.to_wire(), addr)
-
-    sock = listen.bound("/run/netns/upstream", socket.AF_INET, socket.SOCK_DGRAM, 53)
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Answer, sock=sock)
-    return transport, asked
-
-
-@in_sandbox
-async def test_an_upstream_is_asked_from_the_pods_namespace() -> None:
-    async with running(f"nameserver {UPSTREAM_IP}\n") as (_, client, _events):
-        transport, asked = await upstream()
-        assert await output(client, "dig +short www.example.com") == "203.0.113.10\n"
-        assert await output(client, "dig +short www.example.com") == "203.0.113.10\n"
-        assert asked == ["www.example.com."], "then the cache answers"
-        assert await output(client, "dig +short out.shop.svc.cluster.local") == "www.example.com.\n203.0.113.10\n"
-        transport.close()
-        refused = await output(client, "dig other.example.com")
-        assert "status: SERVFAIL" in refused
-        assert int(refused.split("Query time: ")[1].split()[0]) < 1000, "an unreachable port is told by ICMP"
-
-
-@in_sandbox
-async def test_health_ready_and_metrics() -> None:
-    async with running() as (server, client, _):
-        page = f"curl -s -w ' %{{http_code}}' http://{DNS_IP}"
-        assert await output(client, f"{page}:8080/health") == "OK 200"
-        assert await output(client, f"{page}:8181/ready") == "kubernetes 503"
-        server.synced()
-        assert await output(client, f"{page}:8181/ready") == "OK 200"
-        assert (await output(client, f"{page}:8181/health")).endswith("404")
-        await output(client, "dig nope.shop.svc.cluster.local")
-        metrics = await output(client, f"{page}:9153/metrics")
-        assert 'coredns_dns_requests_total{proto="udp",server="dns://:53",type="A",zone="."} 1\n' in metrics
-        assert 'coredns_dns_responses_total{rcode="NXDOMAIN",server="dns://:53",zone="."} 1\n' in metrics
-
-
-@in_sandbox
-async def test_a_new_corefile_is_taken_and_a_faulty_one_reported() -> None:
-    async with running() as (server, client, events):
-        text = corefile.default().replace("ttl 30", "ttl 7").replace(":9153", ":9154")
-        meta = {"name": "coredns", "namespace": "kube-system"}
-        for corefile_ in (text.replace("9154", "9155"), text):
-            server.event("MODIFIED", {"kind": "ConfigMap", "metadata": meta, "data": {"Corefile": corefile_}})
-        answer = await output(client, "dig +noall +answer web.shop.svc.cluster.local")
-        assert answer.split()[1] == "7"
-        await output(client, f"curl -sf http://{DNS_IP}:9154/metrics")
-        assert (await execute.run(client, f"curl -s http://{DNS_IP}:9153/metrics", timeout=5)).code == 7
-        server.event("MODIFIED", {"kind": "ConfigMap", "metadata": meta, "data": {"Corefile": ".:53 {\n x\n}"}})
-        assert events[0][0] == "corefile" and "line 2: plugin `x`" in events[0][1]["error"]
-        assert await output(client, "dig +short web.shop.svc.cluster.local") == "10.96.0.1\n"
-
-
-@in_sandbox
-async def test_start_and_stop() -> None:
-    async with running() as (server, _, _events):
-        again = {"name": "kube-system/coredns", "kind": "pod", "netns": "/run/netns/dns"}
-        with pytest.raises(LabError, match="runs already"):
-            await server.start_pod(again, POD)
-        other = {"metadata": {"uid": "other"}}
-        with pytest.raises(LabError, match=r"cannot listen: .*in use"):
-            await server.start_pod(again, other)
-        with pytest.raises(NotFound, match="no DNS server"):
-            server.stop_pod("other")
-        server.stop_pod(UID)
-        with pytest.raises(ConnectionRefusedError):
-            await exchange(dns.message.make_query("web.shop.svc.cluster.local.", "A").to_wire())
-        await server.start_pod(again, POD)
-        assert await exchange(dns.message.make_query("web.shop.svc.cluster.local.", "A").to_wire()) is not None

@@ -1,0 +1,43 @@
+"""Namespaces, nodes, accounts (core/v1)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from labkit.api.objects.meta import Base, Condition, Object
+
+
+class Namespace(Object, frozen=True):
+    pass
+
+
+class ServiceAccount(Object, frozen=True):
+    pass
+
+
+class NodeAddress(Base, frozen=True):
+    type: str
+    address: str
+
+
+class NodeSpec(Base, frozen=True):
+    pod_cidr: str = msgspec.field(default="", name="podCIDR")
+    unschedulable: bool = False
+
+
+class NodeStatus(Base, frozen=True):
+    addresses: tuple[NodeAddress, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+class Node(Object, frozen=True):
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+    @property
+    def internal_ip(self) -> str:
+        return next((a.address for a in self.status.addresses if a.type == "InternalIP"), "")
+
+    @property
+    def zone(self) -> str:
+        return self.metadata.labels.get("topology.kubernetes.io/zone", "")
