@@ -28,8 +28,9 @@ system_packages() {
     if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then
         sudo=(sudo)
     fi
-    local advice="Run this once as root, then start again:
-    ${sudo[*]:+sudo }${install[*]}"
+    local advice update=
+    compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null || update="${sudo[*]} apt-get update && "  # as in containers
+    advice="Run this once as root, then start again:"$'\n'"    ${update# }${sudo[*]:+sudo }${install[*]}"
     may_become_root || stop "Some packages are missing. $advice"
     echo "Installing ${missing[*]}"
     "${sudo[@]}" apt-get update -q || echo "apt-get update failed; going on with the lists of packages that are here" >&2

@@ -49,7 +49,9 @@ class Control:
         self._progress = progress
         self._work = Work(_report)
 
-    async def start(self, nodes: int, zones: Sequence[str], cni: str, link: Mapping[str, Any], seed: int) -> Raw:
+    async def start(
+        self, nodes: int, zones: Sequence[str], cni: str, variant: str, link: Mapping[str, Any], seed: int
+    ) -> Raw:
         """Build the data centre and the cluster on it; returns the facts about them, with DNS answering."""
         random.seed(seed)  # Mininet draws hardware addresses from it
         site = plan(nodes, zones)
@@ -57,7 +59,8 @@ class Control:
         self._datacenter = datacenter = DataCenter(site, dict(link))
         for name, ways in routes.plan(site).items():
             routes.apply(datacenter.net[name].links, ways)
-        variant = iptables.probe(datacenter.places["router"].netns)
+        among = [iptables.Variant(variant)] if variant else iptables.Variant
+        tables = iptables.probe(datacenter.places["router"].netns, among)
         self._progress("control plane")
         self._plane = plane = Plane(seed, self._work)
         with plane.store.transaction():
@@ -68,7 +71,7 @@ class Control:
         self._kubelet = Kubelet(plane.store, machines, links, PLUGINS[cni], self.roles, self._work)
         plane.store.watch(DNS_KINDS, self._tell_dns)
         plane.apply(addon.addon())
-        self._rules = NodeRules(plane.store, machines, variant, POD_NETWORK, self._work)
+        self._rules = NodeRules(plane.store, machines, tables, POD_NETWORK, self._work)
         await self._rules.start()
         waiting = Waiting(plane)
         self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles)
@@ -79,7 +82,7 @@ class Control:
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": cni,
-            "iptables": variant.value,
+            "iptables": tables.value,
             "seed": seed,
             "notes": datacenter.notes,
         }

@@ -77,3 +77,16 @@ async def output(client: Place, command: str) -> str:
     done = await execute.run(client, command, timeout=20)
     assert done.code == 0, (command, done)
     return done.stdout
+
+
+async def exchange(data: bytes, wait: float = 1.0) -> bytes | None:
+    """Send one datagram from the client's namespace; None where no answer comes."""
+    loop = asyncio.get_running_loop()
+    with netns.socket_in("/run/netns/client", socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.connect((DNS_IP, 53))
+        await loop.sock_sendall(sock, data)
+        try:
+            return await asyncio.wait_for(loop.sock_recv(sock, 65535), wait)
+        except TimeoutError:
+            return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dns.message
 import dns.rcode
-from dns_bed import BIG, CLIENT_IP, DNS_IP, POD, UID, output, running
+from dns_bed import BIG, CLIENT_IP, DNS_IP, POD, UID, exchange, output, running
 from inside import in_sandbox
 
 from labkit.dns import listen
@@ -56,19 +56,6 @@ async def test_long_answers_are_cut_by_udp_and_whole_by_tcp() -> None:
         assert len(set(whole.split())) == BIG, "dig asks again by TCP"
         edns = await output(client, "dig +ignore +bufsize=4096 big.shop.svc.cluster.local")
         assert f"ANSWER: {BIG}," in edns and "tc" not in edns.split("flags: ")[1].split(";")[0]
-
-
-async def exchange(data: bytes, wait: float = 1.0) -> bytes | None:
-    """Send one datagram from the client's namespace; None where no answer comes."""
-    loop = asyncio.get_running_loop()
-    with netns.socket_in("/run/netns/client", socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.setblocking(False)
-        sock.connect((DNS_IP, 53))
-        await loop.sock_sendall(sock, data)
-        try:
-            return await asyncio.wait_for(loop.sock_recv(sock, 65535), wait)
-        except TimeoutError:
-            return None
 
 
 @in_sandbox

@@ -9,7 +9,7 @@ from typing import Any
 import dns.message
 import dns.rcode
 import pytest
-from dns_bed import DNS_IP, POD, UID, UPSTREAM_IP, output, running
+from dns_bed import DNS_IP, POD, UID, UPSTREAM_IP, exchange, output, running
 from inside import in_sandbox
 
 from labkit.dns import corefile, listen

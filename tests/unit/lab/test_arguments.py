@@ -1,0 +1,49 @@
+import re
+from typing import Any
+
+import pytest
+
+from labkit.errors import LabError
+from labkit.lab.arguments import check
+
+GOOD: dict[str, Any] = {"nodes": 3, "zones": ("a", "b"), "cni": "ptp", "iptables": "", "link": {}}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"nodes": 1, "zones": ["z"]},
+        {"nodes": 200},
+        {"cni": "bridge", "iptables": "legacy"},
+        {"link": {"bw": 0.5, "delay": "5ms", "jitter": "100us", "loss": 0, "max_queue_size": 100}},
+        {"link": {"bw": 1000, "delay": "1.5s", "loss": 12.5}},
+    ],
+)
+def test_takes_what_makes_sense(changed: dict[str, Any]) -> None:
+    check(**{**GOOD, **changed})
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"nodes": 0}, "nodes is 0: choose from 1 to 200"),
+        ({"nodes": 201}, "nodes is 201: choose from 1 to 200"),
+        ({"zones": ()}, "zones is []: choose 1 to 20 different names"),
+        ({"zones": ("a", "a")}, "zones is ['a', 'a']: choose 1 to 20 different names"),
+        ({"zones": ("Mars!",)}, "zone name 'Mars!': at most 8 lower-case letters, digits and dashes"),
+        ({"cni": "calico"}, "cni is 'calico': choose one of ptp, bridge"),
+        ({"iptables": "nftables"}, "iptables is 'nftables': choose one of nft, legacy, or leave it out"),
+        ({"link": {"dely": "5ms"}}, "link has no 'dely': it takes bw, delay, jitter, loss, max_queue_size"),
+        ({"link": {"delay": 5}}, "link['delay'] is 5: a time such as \"5ms\" is wanted"),
+        ({"link": {"delay": "-5ms"}}, "link['delay'] is '-5ms': a time such as \"5ms\" is wanted"),
+        ({"link": {"bw": 0}}, "link['bw'] is 0: Mbit/s are wanted, above 0 and up to 1000"),
+        ({"link": {"bw": "10"}}, "link['bw'] is '10': Mbit/s are wanted, above 0 and up to 1000"),
+        ({"link": {"bw": True}}, "link['bw'] is True: Mbit/s are wanted, above 0 and up to 1000"),
+        ({"link": {"loss": 101}}, "link['loss'] is 101: per cent are wanted, 0 to 100"),
+        ({"link": {"max_queue_size": 1.5}}, "link['max_queue_size'] is 1.5: a number of packets above 0 is wanted"),
+    ],
+)
+def test_says_what_an_argument_may_be(changed: dict[str, Any], told: str) -> None:
+    with pytest.raises(LabError, match=f"^{re.escape(told)}$"):
+        check(**{**GOOD, **changed})
