@@ -3,7 +3,7 @@
 import socket
 import struct
 
-from labkit.linux.conntrack import Flow, _flow
+from labkit.linux.conntrack import Flow, read_flow
 from labkit.net.packet import Packet
 
 
@@ -27,7 +27,7 @@ def test_a_translated_tcp_connection() -> None:
     body += ports(1, "10.244.1.5", "10.96.0.20", 6, 40000, 80) + ports(2, "10.244.2.7", "10.244.1.5", 6, 8080, 40000)
     body += attr(3, struct.pack(">I", 0x18E)) + attr(7, struct.pack(">I", 119)) + tcp_state(7)
     body += attr(8, struct.pack(">I", 0x4000))
-    flow = _flow(body)
+    flow = read_flow(body)
     assert flow == Flow(
         Packet("10.244.1.5", "10.96.0.20", "TCP", 40000, 80),
         Packet("10.244.2.7", "10.244.1.5", "TCP", 8080, 40000),
@@ -40,14 +40,14 @@ def test_a_translated_tcp_connection() -> None:
 
 def test_udp_says_whether_it_was_answered() -> None:
     tuples = bytes(4) + ports(1, "10.0.0.1", "10.0.0.2", 17, 1, 53) + ports(2, "10.0.0.2", "10.0.0.1", 17, 53, 1)
-    assert _flow(tuples + attr(3, struct.pack(">I", 0x8))).state == "UNREPLIED"
-    answered = _flow(tuples + attr(3, struct.pack(">I", 0xA)))
+    assert read_flow(tuples + attr(3, struct.pack(">I", 0x8))).state == "UNREPLIED"
+    answered = read_flow(tuples + attr(3, struct.pack(">I", 0xA)))
     assert answered.state == "" and not answered.translated and answered.timeout == 0
 
 
 def test_ipv6_and_icmp() -> None:
     tuples = bytes(4) + ports(1, "fd00::1", "fd00::2", 6, 1, 80) + ports(2, "fd00::2", "fd00::1", 6, 80, 1)
-    assert _flow(tuples + tcp_state(3)).original == Packet("fd00::1", "fd00::2", "TCP", 1, 80)
+    assert read_flow(tuples + tcp_state(3)).original == Packet("fd00::1", "fd00::2", "TCP", 1, 80)
 
     def ping(kind: int, src: str, dst: str, icmp: int) -> bytes:
         addresses = attr(1, socket.inet_aton(src)) + attr(2, socket.inet_aton(dst))
@@ -55,4 +55,4 @@ def test_ipv6_and_icmp() -> None:
         return attr(kind, attr(1, addresses, True) + attr(2, proto, True), True)
 
     body = bytes(4) + ping(1, "10.0.0.1", "10.0.0.2", 8) + ping(2, "10.0.0.2", "10.0.0.1", 0) + attr(3, bytes(4))
-    assert _flow(body).original == Packet("10.0.0.1", "10.0.0.2", "ICMP", None, None)
+    assert read_flow(body).original == Packet("10.0.0.1", "10.0.0.2", "ICMP", None, None)
