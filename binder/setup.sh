@@ -17,25 +17,25 @@ stop() {
 }
 
 system_packages() {
-    local package missing=() sudo=()
+    local package missing=() sudo='' line
     for package in $(sed 's/#.*//' binder/apt.txt) $(python_package); do
         [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed* ]] || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
 
-    # Without its recommendations Mininet's package starts no service: Open vSwitch is one, and the lab does not use it
-    local install=(apt-get install -y --no-install-recommends "${missing[@]}")
     if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then
-        sudo=(sudo)
+        sudo='sudo '
     fi
-    local advice update=
-    compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null || update="${sudo[*]} apt-get update && "  # as in containers
-    advice="Run this once as root, then start again:"$'\n'"    ${update# }${sudo[*]:+sudo }${install[*]}"
-    may_become_root || stop "Some packages are missing. $advice"
+    # Without its recommendations Mininet's package starts no service: Open vSwitch is one, and the lab does not use it
+    line="${sudo}apt-get install -y --no-install-recommends ${missing[*]}"
+    if ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then  # a container's image
+        line="${sudo}apt-get update && $line"
+    fi
+    may_become_root || stop "Some packages are missing. Run this once as root, then start again:" "    $line"
     echo "Installing ${missing[*]}"
-    "${sudo[@]}" apt-get update -q || echo "apt-get update failed; going on with the lists of packages that are here" >&2
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "${install[@]}" -q -o DPkg::Lock::Timeout=120 || stop \
-        "The packages could not be installed. $advice" \
+    $sudo apt-get update -q || echo "apt-get update failed; going on with the lists of packages that are here" >&2
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends -o DPkg::Lock::Timeout=120 \
+        "${missing[@]}" || stop "The packages could not be installed. Run this once as root, then start again:" "    $line" \
         "(On Ubuntu, mininet and conntrack are in the section universe: sudo add-apt-repository universe)"
 }
 
