@@ -15,6 +15,7 @@ import fcntl
 import os
 import socket
 import struct
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
@@ -31,7 +32,7 @@ RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH = 28
 
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 28
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_GROUP, IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 27, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER, BRPORT_HAIRPIN = 1, 4
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
@@ -42,6 +43,7 @@ IFF_UP = 0x1
 RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST, RTNH_ONLINK = 254, 4, 1, 4
 SCOPE_UNIVERSE, SCOPE_LINK = 0, 253
 NUD_PERMANENT = 0x80
+GOING = 0x676F  # the group of links that are about to be deleted; all others are in group 0
 SIOCGIFINDEX = 0x8933
 
 
@@ -113,6 +115,15 @@ class Links(Netlink):
 
     def delete_link(self, name: str) -> None:
         self.request(RTM_DELLINK, 0, _ifinfo() + _name(name), f"delete link {name}")
+
+    def delete_links(self, names: Sequence[str]) -> None:
+        """Delete links together: the kernel waits once for all of them, which takes it 20 ms and more, not for each."""
+        if not names:
+            return
+        with self.batch():
+            for name in names:
+                self.request(RTM_SETLINK, 0, _ifinfo() + _name(name) + u32(IFLA_GROUP, GOING), f"group {name}")
+        self.request(RTM_DELLINK, 0, _ifinfo() + u32(IFLA_GROUP, GOING), "delete links")
 
     def index(self, name: str) -> int:
         """The number of an interface of this namespace."""

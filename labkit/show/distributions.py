@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-UNLIKELY = 0.001  # below this p the title says "not": one fair run in a thousand is called unfair
+UNLIKELY = 0.0001  # below this p the title says "not": one fair run in ten thousand is called unfair
 _BAND = 0.99
 _ROW = 0.34
 
@@ -135,7 +135,7 @@ class DistributionPicture(Picture):
             return f"{_requests(self.failed)} failed." if self.failed else "The table of requests is empty."
         parts = ["Line: expected share; grey band: where chance alone leaves one of them in 99 % of runs"]
         if self.p_value is not None:
-            p = "p < 0.001" if self.p_value < UNLIKELY else f"p = {self.p_value:.2g}"
+            p = "p < 0.0001" if self.p_value < UNLIKELY else f"p = {self.p_value:.2g}"
             parts.append(f"chi-square: {p}")
         if self.failed:
             parts.append(f"{self.failed:,} of {self.total + self.failed:,} failed")

@@ -81,3 +81,15 @@ def test_a_namespace_name_is_taken_once_and_free_after_delete() -> None:
         netns.create("a")
     netns.delete(path)
     netns.delete(netns.create("a"))
+
+
+@in_sandbox
+def test_links_are_deleted_together_and_others_stay() -> None:
+    with Links(netns.create("a")) as links:
+        for number in range(5):
+            links.add_veth(f"v{number}", f"w{number}", index=10 + number)
+        links.delete_links([])
+        links.delete_links(["v0", "v2", "v4"])
+        assert {link["name"] for link in links.links()} == {"lo", "v1", "w1", "v3", "w3"}
+        with pytest.raises(NetlinkError, match="cannot group v0"):
+            links.delete_links(["v0"])
