@@ -17,6 +17,19 @@ from labkit.sandbox.start import Sandbox
 
 SERVICES, PODS_EACH, REQUESTS, MORE_PODS = 10, 3, 3000, 20
 
+# what, key of the measurement, factor to the unit, unit, target, what stands beside it, its key
+FIGURES = (
+    ("import labkit.lab, show, learn", "import", 1, "s", "< 0.3 s", "", ""),
+    ("3 nodes alone, DNS answering", "empty", 1, "s", "", "the whole start", "start"),
+    ("3 nodes, 30 pods, 10 Services answering", "start", 1, "s", "0.8 s", "", ""),
+    ("a further pod, ready", "pod", 1000, "ms", "2 x", "bare netlink", "bare"),
+    ("the same behind a Service, rules on 3 nodes", "served pod", 1000, "ms", "", "bare netlink", "bare"),
+    (f"{REQUESTS} requests to a ClusterIP", "requests", 1, "s", "1.5 s", "to a pod's own address", "direct"),
+    ("resident memory, shared pages once (PSS)", "pss", 1, "MB", "< 250 MB", "", ""),
+    ("resident memory, process by process (RSS)", "rss", 1, "MB", "", "", ""),
+    ("idle CPU", "idle", 1, "%", "< 2 %", "", ""),
+)
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -55,22 +68,9 @@ def bench_start(rounds: int) -> Report:
             found.setdefault(name, []).append(value)
     m = {name: statistics.median(values) for name, values in found.items()}
     return Report(
-        (
-            Figure("import labkit.lab, show, learn", m["import"], "s", "< 0.3 s"),
-            Figure("3 nodes alone, DNS answering", m["empty"], "s", "", "the whole start", m["empty"] / m["start"]),
-            Figure("3 nodes, 30 pods, 10 Services answering", m["start"], "s", "0.8 s"),
-            Figure("a further pod, ready", m["pod"] * 1e3, "ms", "2 x", "bare netlink", m["pod"] / m["bare"]),
-            Figure(
-                f"{REQUESTS} requests to a ClusterIP",
-                m["requests"],
-                "s",
-                "1.5 s",
-                "to the pod's own address",
-                m["requests"] / m["direct"],
-            ),
-            Figure("resident memory, shared pages once (PSS)", m["pss"], "MB", "< 250 MB"),
-            Figure("resident memory, process by process (RSS)", m["rss"], "MB"),
-            Figure("idle CPU", m["idle"], "%", "< 2 %"),
+        tuple(
+            Figure(name, m[key] * scale, unit, target, beside, m[key] / m[bare] if bare else None)
+            for name, key, scale, unit, target, beside, bare in FIGURES
         )
     )
 
@@ -170,15 +170,20 @@ def _ticks(processes: list[Path]) -> int:
 
 
 def _manifest() -> list[dict[str, Any]]:
-    objects: list[dict[str, Any]] = [_pod("client")]
+    objects: list[dict[str, Any]] = [_pod("client"), _deployment("alone", 0)]
     for i in range(SERVICES):
-        labels = {"app": f"app-{i}"}
-        template = {"metadata": {"labels": labels}, "spec": {"containers": [_container()]}}
-        spec = {"replicas": PODS_EACH, "selector": {"matchLabels": labels}, "template": template}
-        objects.append({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": f"app-{i}"}, "spec": spec})
-        service = {"selector": labels, "ports": [{"port": 80}]}
-        objects.append({"apiVersion": "v1", "kind": "Service", "metadata": {"name": f"app-{i}"}, "spec": service})
+        name = f"app-{i}"
+        service = {"selector": {"app": name}, "ports": [{"port": 80}]}
+        objects.append(_deployment(name, PODS_EACH))
+        objects.append({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": service})
     return objects
+
+
+def _deployment(name: str, replicas: int) -> dict[str, Any]:
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [_container()]}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
 def _container() -> dict[str, Any]:
