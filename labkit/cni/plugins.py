@@ -49,6 +49,8 @@ def _plan_ptp(a: Attachment) -> Wiring:
 
 def _make_bridge(node: Links, gateway: str) -> None:
     node.add_link(BRIDGE, "bridge", up=True)
+    # One of its own, else it is the lowest of its ports', and changes under the pods when that port goes.
+    node.set_link(BRIDGE, mac=mac_of(gateway.partition("/")[0]))
     node.add_address(BRIDGE, gateway)
 
 

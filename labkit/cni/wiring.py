@@ -5,6 +5,7 @@ pod eth0 ═══ veth… in the node ── (bridge cni0 | routed) ── eth0
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -63,7 +64,8 @@ def connect(wiring: Wiring, node: Links) -> None:
     a = wiring.attachment
     host = wiring.host_interface
     master = node.index(wiring.bridge) if wiring.bridge else None
-    node.add_veth(host, a.ifname, a.netns, index=HOST_INDEX + a.number, peer_mac=wiring.mac)
+    mac = "0e" + wiring.mac[2:]  # not one that the kernel draws: the same in every run
+    node.add_veth(host, a.ifname, a.netns, index=HOST_INDEX + a.number, mac=mac, peer_mac=wiring.mac)
     node.set_link(host, up=True, master=master)
     with node.batch():
         if wiring.bridge:
@@ -83,9 +85,9 @@ def connect(wiring: Wiring, node: Links) -> None:
 HOST_INDEX = 10  # numbers of the nodes' ends start here: they must differ from the pods' ends, which get 2
 
 
-def disconnect(wiring: Wiring, node: Links) -> None:
-    """Delete the pair; its routes and addresses go with it."""
-    node.delete_link(wiring.host_interface)
+def disconnect(wirings: Sequence[Wiring], node: Links) -> None:
+    """Delete the pairs of pods of one node; their routes and addresses go with them."""
+    node.delete_links([wiring.host_interface for wiring in wirings])
 
 
 def result(wiring: Wiring) -> dict[str, Any]:

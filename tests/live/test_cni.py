@@ -53,8 +53,8 @@ def test_pods_reach_each_other_within_a_node_across_nodes_and_zones(name: str) -
         assert f"10.244.1.0/24 via {first.gateway} dev eth0" in route_table(first.netns)
         assert f"{first.address} dev {pods[0].host_interface}" in route_table(first.node_netns)
     last = datacenter.net[site.machines[-1].name]
+    disconnect(pods[-2:], last.links)
     for wiring in pods[-2:]:
-        disconnect(wiring, last.links)
         netns.delete(wiring.attachment.netns)
     assert {link["name"] for link in last.links.links()} == before
     assert str(ip_network(site.machines[-1].pod_cidr)[2]) not in route_table(last.netns)
