@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -45,18 +46,21 @@ def execute(path: Path, write: bool = False) -> Seen:
     Raises `NotFound` where there is no such notebook. A failing cell ends the run: `problem` says which, and why.
     """
     import nbformat
+    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
     if not path.is_file():
         raise NotFound(f"there is no notebook {path}")
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has types in part
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}})
     began, problem = time.monotonic(), ""
-    try:
-        client.execute()
-    except CellExecutionError as error:
-        problem = str(error)
+    with TemporaryDirectory(prefix="labkit-") as private:  # the kernel's sockets: files in here, not ports
+        kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{private}/kernel")
+        client = NotebookClient(notebook, km=kernel, timeout=300, resources={"metadata": {"path": path.parent}})
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            problem = str(error)
     seconds = time.monotonic() - began
     if write and not problem:
         nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
