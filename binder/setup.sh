@@ -94,9 +94,9 @@ python_packages() {
     echo "Installing the Python packages of $lock into .venv (the first time takes a minute or two)"
     rm -f .venv/place
     local pip=("$bin/python" -m pip install --quiet --disable-pip-version-check)
+    "${pip[@]}" 'pip>=24.1'  # an older one reads "before 3.12" as not meant for Ubuntu 22.04's Python, 3.11.0rc1
     "${pip[@]}" -r "$lock"
-    # setuptools is there by now (Mininet needs it); "compat" is a plain path file, which no start of a lab has to wait for
-    "${pip[@]}" --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
+    "${pip[@]}" --no-deps --no-build-isolation --editable .  # setuptools is there by now: Mininet needs it
     "$bin/python" -m compileall -q labkit
     echo "$wanted" >"$stamp"
     echo "$PWD" >.venv/place

@@ -19,6 +19,7 @@ from labkit.errors import ApiError, ManifestError
 
 Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 SHOWN = 10
+REMEDIES = {"NotFound": "Create it first; it may stand in the same manifest."}
 MAX_PROBLEMS = 1000  # after so many the remaining documents are not looked at: a hostile file has millions
 
 
@@ -84,7 +85,8 @@ def refused(documents: Sequence[Document], error: ApiError) -> ManifestError:
     for refusal in error.details["refused"]:
         document = documents[refusal["index"]]
         found = msgspec.convert(refusal["problems"], list[Problem])
-        found = found or [Problem("", refusal["status"]["message"], "", refusal["status"]["reason"])]
+        reason = refusal["status"]["reason"]
+        found = found or [Problem("", refusal["status"]["message"], REMEDIES.get(reason, ""), reason)]
         problems += [document.placed(problem) for problem in found]
     return _error(problems)
 

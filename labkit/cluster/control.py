@@ -73,12 +73,12 @@ class Control:
         plane.apply(addon.addon())
         self._rules = NodeRules(plane.store, machines, tables, POD_NETWORK, self._work)
         await self._rules.start()
-        waiting = Waiting(plane)
+        # An answer to this comes after DNS has heard of all that was told before.
+        waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
         self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles)
         self.handlers.update(plane.handlers() | waiting.handlers() | self._questions.handlers())
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
-        self.roles["dns"].notify("synced")
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": cni,

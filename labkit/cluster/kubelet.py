@@ -68,6 +68,7 @@ class Kubelet:
         self._refused: dict[str, Pod] = {}  # without a network; tried again when an address comes free
         self._running: dict[str, Running] = {}
         self._ending: set[str] = set()
+        self._unplugged: dict[str, list[Running]] = {}  # by node: about to lose their networks
         for node in store.list("Node"):
             name = node["metadata"]["name"]
             pods = self._ranges[name] = Range(node["spec"]["podCIDR"])
@@ -172,14 +173,22 @@ class Kubelet:
         uid, node = pod.metadata.uid, running.place.node
         await self._roles[running.role].call("stop_pod", uid=uid, grace=grace)
         if running.wiring:
-            disconnect(running.wiring, self._links[node])
-            netns.delete(running.place.netns)
-            self._ranges[node].release(running.number)
+            await self._disconnect(node, running)
         self._ending.discard(uid)
         self._finalize(pod)
-        for waiting in [p for p in self._refused.values() if p.spec.node_name == node]:
+        if waiting := next((p for p in self._refused.values() if p.spec.node_name == node), None):
             del self._refused[waiting.metadata.uid]
             self._add(waiting)
+
+    async def _disconnect(self, node: str, running: Running) -> None:
+        """Take the pod's network away, together with those of the pods of its node that end at the same time."""
+        self._unplugged.setdefault(node, []).append(running)
+        await asyncio.sleep(0)
+        together = self._unplugged.pop(node, [])
+        disconnect([r.wiring for r in together if r.wiring], self._links[node])
+        for each in together:
+            netns.delete(each.place.netns)
+            self._ranges[node].release(each.number)
 
     def _finalize(self, pod: Pod) -> None:
         """Nothing of the pod is left: its object may go."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from labkit.api import kinds
+from labkit.api.problem import Problem, invalid
 from labkit.cluster.work import Work
 from labkit.control.admission import Admission
 from labkit.control.apply import apply
@@ -25,6 +26,9 @@ from labkit.workloads.scheduler import Scheduler
 
 Key = tuple[str, str, str]
 
+SCALED = ("Deployment", "ReplicaSet")
+MOST_REPLICAS = 5000  # a slip of the finger would else keep the lab busy until its memory is full
+
 
 class Plane:
     """The store with its reconcile loop: whatever changes is settled before control does anything else."""
@@ -37,6 +41,8 @@ class Plane:
         self._due = False
         self._later: asyncio.TimerHandle | None = None
         register_pods(self.admission, self.store)
+        for kind in SCALED:
+            self.admission.validate(kind, _affordable)
         every: list[Controller] = [
             Namespaces(self.store),
             ServiceAccounts(self.store),
@@ -65,16 +71,11 @@ class Plane:
         return self.store.list(kind, namespace)
 
     def scale(self, kind: str, namespace: str, name: str, replicas: int) -> None:
-        """Set `spec.replicas`. Raises `LabError` for a number below 0 and for kinds that have none."""
-        if kind not in ("Deployment", "ReplicaSet") or replicas < 0:
-            raise LabError(
-                f"cannot scale {kind.lower()}/{name} to {replicas}: Deployments and ReplicaSets take 0 or more"
-            )
-
-        def change(raw: Raw) -> None:
-            raw["spec"]["replicas"] = replicas
-
-        self.store.update(kind, namespace, name, change)
+        """Set `spec.replicas`. Raises `LabError` for kinds that have none, `ApiError` for a number that is refused."""
+        if kind not in SCALED:
+            raise LabError(f"cannot scale {kind.lower()}/{name}: {' and '.join(SCALED)}s have replicas")
+        raw = self.store.get(kind, namespace, name)
+        self.admission.replace({**raw, "spec": {**raw["spec"], "replicas": replicas}})
 
     def delete(self, kind: str, namespace: str, name: str) -> Key:
         """Begin to delete an object; returns its key."""
@@ -104,6 +105,12 @@ class Plane:
             self._later.cancel()
         if (seconds := self._loop.next_due()) is not None:
             self._later = asyncio.get_running_loop().call_later(seconds, self._changed)
+
+
+def _affordable(new: Raw, _old: Raw | None) -> Iterable[Problem]:
+    replicas = new["spec"].get("replicas", 1)
+    if replicas > MOST_REPLICAS:
+        yield invalid("spec.replicas", replicas, f"this lab takes at most {MOST_REPLICAS}", "Choose fewer.")
 
 
 def _failed(failure: Failure) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from labkit.api.objects import Deployment, DeploymentStatus, EndpointSlice, Pod, ReplicaSet, Service
 from labkit.cluster.plane import Plane
@@ -14,10 +15,14 @@ READY_KINDS = ("Deployment", "ReplicaSet", "Pod")
 
 
 class Waiting:
-    """Answers `wait`: an object is ready, and nothing is under way in the reconcile loop and the node agents."""
+    """Answers `wait`: an object is ready, and nothing is under way in the reconcile loop and the node agents.
 
-    def __init__(self, plane: Plane) -> None:
+    `known` returns once those who merely hear of changes have heard of all.
+    """
+
+    def __init__(self, plane: Plane, known: Callable[[], Awaitable[object]]) -> None:
         self._plane = plane
+        self._known = known
         self._store = plane.store
         self._changed = asyncio.Event()
         self._store.watch(None, self._heard, initial=False)
@@ -36,7 +41,7 @@ class Waiting:
             async with asyncio.timeout(timeout):
                 while self._missing(kind, namespace, name):
                     await self._change()
-                await self._plane.settle()
+                await self._settle()
         except TimeoutError:
             what = f"{kind.lower()}/{name}" if kind else "the cluster"
             reasons = self._missing(kind, namespace, name) or ["its nodes are still being set up"]
@@ -51,9 +56,13 @@ class Waiting:
             async with asyncio.timeout(timeout):
                 while self._store.find(*gone):
                     await self._change()
-                await self._plane.settle()
+                await self._settle()
         except TimeoutError:
             raise WaitTimeout(f"{kind.lower()}/{name} is not gone after {timeout:g} s") from None
+
+    async def _settle(self) -> None:
+        await self._plane.settle()
+        await self._known()
 
     def _heard(self, _: Event) -> None:
         self._changed.set()

@@ -86,8 +86,9 @@ HOST_INDEX = 10  # numbers of the nodes' ends start here: they must differ from 
 
 
 def disconnect(wirings: Sequence[Wiring], node: Links) -> None:
-    """Delete the pairs of pods of one node; their routes and addresses go with them."""
-    node.delete_links([wiring.host_interface for wiring in wirings])
+    """Delete the pairs of pods of one node; their routes and addresses go with them. Some may be gone already."""
+    there = {link["name"] for link in node.links()}
+    node.delete_links([wiring.host_interface for wiring in wirings if wiring.host_interface in there])
 
 
 def result(wiring: Wiring) -> dict[str, Any]:

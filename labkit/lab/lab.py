@@ -58,6 +58,10 @@ class Lab:
         """End the lab. Nothing of it is left: no process, no interface, no rule, no file."""
         self._sandbox.close()
 
+    def join(self) -> None:
+        """Wait for the end of the lab. Raises `SandboxError` with its cause."""
+        self._sandbox.join()
+
     # Objects
 
     def apply(

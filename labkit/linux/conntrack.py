@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Mapping
 
 import msgspec
 
@@ -60,7 +61,11 @@ def dump(netns: str, protocol: int | None = None) -> list[Flow]:
 
 def read_flow(body: bytes) -> Flow:
     """An entry from the body of the kernel's message about it."""
-    found = attrs(body[4:])
+    return flow_of(attrs(body[4:]))
+
+
+def flow_of(found: Mapping[int, bytes]) -> Flow:
+    """An entry from its attributes."""
     original = _packet(found[_ORIGINAL])
     state = ""
     if info := found.get(_PROTOINFO):

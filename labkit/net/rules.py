@@ -100,7 +100,7 @@ def parse(saved: str, family: Family = "IPv4") -> Ruleset:
     name = ""
     policies: dict[str, str] = {}
     rules: dict[str, list[Rule]] = {}
-    for line in saved.splitlines():
+    for line in map(str.rstrip, saved.splitlines()):  # iptables 1.8.7 ends a rule that has no target with a space
         if line.startswith("*"):
             name, policies, rules = line[1:], {}, {}
         elif line.startswith(":"):

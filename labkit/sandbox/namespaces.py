@@ -145,9 +145,10 @@ def _failed(channel: socket.socket, error: SandboxError) -> int:
 
 def _why_not(error: OSError) -> str:
     return (
-        f"this machine does not let you make user namespaces ({error.strerror or error}), and you are not root: "
+        f"this machine does not let you make user namespaces ({error.strerror or error}), and you are not its root: "
         "allow them (`sudo sysctl -w kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 "
-        "user.max_user_namespaces=15000`, as far as these exist) or start the notebook as root"
+        "user.max_user_namespaces=15000`, as far as these exist), start the notebook as root, or, where you can do "
+        "neither (Binder, a hosted notebook server), run ./binder/lab on a machine of your own"
     )
 
 

@@ -10,7 +10,8 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from labkit.errors import LabError, SandboxError, from_wire
 from labkit.sandbox.channel import Handler
@@ -60,9 +61,15 @@ class Sandbox:
         except SandboxError:
             if self._failure:
                 raise self._failure from None
-            self.process.wait(GRACE)
-            self._reader.join(GRACE)
-            raise SandboxError(self._why_it_ended()) from None
+            with suppress(subprocess.TimeoutExpired):  # then it goes on, and said this of something else
+                self.join(GRACE)
+            raise
+
+    def join(self, timeout: float | None = None) -> NoReturn:
+        """Wait for the end of the lab, and raise `SandboxError` with its cause."""
+        self.process.wait(timeout)
+        self._reader.join(timeout)
+        raise SandboxError(self._why_it_ended()) from None
 
     def close(self) -> None:
         """End the lab; every process and namespace of it is gone when this returns. May be called twice."""

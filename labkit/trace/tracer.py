@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
+from labkit.linux.conntrack_events import NewConnections
 from labkit.linux.iptables import Variant
 from labkit.net.path import PacketPath
 from labkit.net.place import Place
@@ -77,6 +78,7 @@ class _Session:
         self.loopback = (self._armed or list(places))[0].netns
         self._watched: list[int] = []
         self._traces: list[RuleTrace] = []
+        self._births: dict[str, NewConnections] = {}
         self._capture: Capture | None = None
         self._seen: list[Seen] = []
         self._lost = 0
@@ -88,7 +90,8 @@ class _Session:
     def watch(self) -> None:
         """Read while the request goes on, so that no buffer fills up."""
         loop = asyncio.get_running_loop()
-        sources: list[Tap | RuleTrace] = [*(self._capture.taps if self._capture else ()), *self._traces]
+        taps = self._capture.taps if self._capture else ()
+        sources: list[Tap | RuleTrace | NewConnections] = [*taps, *self._traces, *self._births.values()]
         for source in sources:
             loop.add_reader(source.fileno(), source.drain)
             self._watched.append(source.fileno())
@@ -103,16 +106,20 @@ class _Session:
         try:
             for trace in self._traces:
                 trace.drain()
+            for births in self._births.values():
+                births.drain()
             for capture in captures:
                 self._seen, lost = capture.finish()
                 self._lost = lost + sum(trace.lost() for trace in self._traces)
+                self._lost += sum(births.overruns for births in self._births.values())
         finally:
-            closing: list[Capture | RuleTrace] = [*captures, *self._traces]
+            closing: list[Capture | RuleTrace | NewConnections] = [*captures, *self._traces, *self._births.values()]
             _side_by_side(_close, closing)
 
     def path(self, asked: Asked) -> PacketPath:
         reported = [frame for trace in self._traces for frame in trace.frames()]
-        with Connections(self._armed) as connections:
+        born = {place: births.flows for place, births in self._births.items()}
+        with Connections(self._armed, born) as connections:
             original = partial(connections.original, asked.home)
             packet, frame = correlate.first_packet(asked, self._seen, reported, original)
             flows = connections.of(packet)
@@ -126,10 +133,11 @@ class _Session:
         return correlate.path(asked, first, self._seen, evaluated, flows, self._lost)
 
     def _arm(self, place: Place) -> None:
+        self._births[place.name] = NewConnections(place.netns)
         self._traces.append(open_trace(self._variant, place, self._protocol, self._sources))
 
 
-def _close(opened: Capture | RuleTrace) -> None:
+def _close(opened: Capture | RuleTrace | NewConnections) -> None:
     opened.close()
 
 

@@ -8,9 +8,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from labs import SHOP  # noqa: E402 - from the folder above
+from labs import SHOP
 
-from labkit import lab  # noqa: E402
+from labkit import lab
 
 
 @pytest.fixture(scope="module")

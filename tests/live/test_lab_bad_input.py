@@ -33,32 +33,34 @@ def refused(k: Lab, text: str) -> tuple[str, list[dict[str, Any]]]:
     return str(caught.value), caught.value.details["problems"]
 
 
-@pytest.mark.parametrize(
-    ("text", "field", "line", "message", "remedy"),
-    [
-        ("kind: Service\nmetadata: {name: [web\n", "", 8, "expected", "."),
-        ("apiVersion: v1\nkind: Servize\nmetadata: {name: web}\n", "kind", 8, "Servize", "Service"),
-        ("apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {a: b}}\n", "spec.ports", 10, "Required", "ports"),
-        ("apiVersion: v1\nkind: Service\nmetadata: {}\nspec: {ports: [{port: 80}]}\n", "metadata.name", 9, "Required", "name"),
-        (
-            "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec:\n  ports:\n  - {port: 70000}\n",
-            "spec.ports[0].port", 12, "must be between 1 and 65535, inclusive", "1",
-        ),
-        (
-            "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec:\n  ports:\n  - {port: 80, targetPort: 0}\n",
-            "spec.ports[0].targetPort", 12, "must be between 1 and 65535, inclusive", "1",
-        ),
-        ("apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {prots: []}\n", "spec.prots", 10, "unknown field", "ports"),
-        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: early}\n", "metadata.name", 9, "Duplicate", "rename"),
-        ("apiVersion: v1\nkind: Pod\nmetadata: {name: Web_1}\nspec: {containers: [{name: a, image: a}]}\n", "metadata.name", 9, "RFC 1123", "."),
-        ("apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: nowhere}\nspec: {containers: [{name: a, image: a}]}\n",
-         "", 7, 'namespaces "nowhere" not found', ""),
-    ],
-    ids=["syntax", "kind", "field", "name", "port", "target port", "unknown field", "twice", "form of name", "namespace"],
-)  # fmt: skip
-def test_a_bad_manifest_is_refused_whole(
-    shop: Lab, text: str, field: str, line: int, message: str, remedy: str
-) -> None:
+SERVICE = "apiVersion: v1\nkind: Service\n"
+WEB = SERVICE + "metadata: {name: web}\n"
+POD = "apiVersion: v1\nkind: Pod\n"
+CONTAINERS = "spec: {containers: [{name: a, image: a}]}\n"
+RANGE = "must be between 1 and 65535, inclusive"
+
+# What is written, and what is told about it: field, line, message, remedy.
+REFUSED = {
+    "syntax": ("kind: Service\nmetadata: {name: [web\n", "", 8, "expected", "."),
+    "kind": ("apiVersion: v1\nkind: Servize\nmetadata: {name: web}\n", "kind", 8, "Servize", "Service"),
+    "field": (WEB + "spec: {selector: {a: b}}\n", "spec.ports", 10, "Required", "Add at least one port"),
+    "name": (SERVICE + "metadata: {}\nspec: {ports: [{port: 80}]}\n", "metadata.name", 9, "Required", "name"),
+    "port": (WEB + "spec:\n  ports:\n  - {port: 70000}\n", "spec.ports[0].port", 12, RANGE, "."),
+    "target": (
+        WEB + "spec:\n  ports:\n  - {port: 80, targetPort: 70000}\n", "spec.ports[0].targetPort", 12, RANGE, "."
+    ),
+    "unknown": (WEB + "spec: {ports: [{port: 80}], prots: []}\n", "spec.prots", 10, "unknown field", "ports"),
+    "twice": ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: early}\n", "metadata.name", 9, "Duplicate", "rename"),
+    "form": (POD + "metadata: {name: Web_1}\n" + CONTAINERS, "metadata.name", 9, "RFC 1123", "."),
+    "namespace": (
+        POD + "metadata: {name: p, namespace: nowhere}\n" + CONTAINERS, "", 7, '"nowhere" not found', "Create it first"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_bad_manifest_is_refused_whole(shop: Lab, case: str) -> None:
+    text, field, line, message, remedy = REFUSED[case]
     told, problems = refused(shop, text)
     (problem,) = problems
     assert problem["file"] == "manifest"
@@ -67,7 +69,7 @@ def test_a_bad_manifest_is_refused_whole(
     assert problem["line"] == line, told
     assert message in problem["message"]
     assert remedy in problem["remedy"], problem
-    assert f"document 2" in told
+    assert "document 2" in told
     assert f"line {line}" in told
 
 
@@ -98,7 +100,7 @@ def test_what_goes_wrong_with_a_request_is_a_row(shop: Lab) -> None:
     web = next(p for p in places(shop) if p["name"].startswith("shop/web"))
     assert errors(client.get("http://wbe", n=3))[0].startswith("could not resolve wbe")
     assert errors(client.get(f"http://{web['addresses'][0]}:81", n=3)) == ["connection refused"]
-    assert errors(client.get("http://10.244.99.99", n=2, timeout=0.5))[0] in ("host unreachable", "network unreachable", "no route to host")
+    assert errors(client.get("http://10.244.99.99", n=2)) == ["network is unreachable"]
     node = shop.node(web["node"])
     node.run(f"iptables -I FORWARD -d {web['addresses'][0]} -j DROP", check=True)
     rows = client.get(f"http://{web['addresses'][0]}:8080", n=3, timeout=0.2)
@@ -109,7 +111,7 @@ def test_what_goes_wrong_with_a_request_is_a_row(shop: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "options"), [("ftp://web", {}), ("http://", {}), ("web", {}), ("http://web:99999", {}), ("http://web", {"n": -1})]
+    ("url", "options"), [("ftp://web", {}), ("http://", {}), ("http://web:99999", {}), ("http://web", {"n": -1})]
 )
 def test_a_request_that_makes_no_sense_is_refused_in_a_sentence(shop: Lab, url: str, options: dict[str, int]) -> None:
     with pytest.raises(LabError) as caught:
@@ -133,14 +135,14 @@ def test_a_missing_command_is_an_output_and_not_an_exception(shop: Lab) -> None:
         client.run("exit 3", check=True)
 
 
+def pod(name: str, command: list[str]) -> dict[str, Any]:
+    container = {"name": "c", "image": "own", "command": command, "ports": [{"containerPort": 80}]}
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop"}, "spec": spec}
+
+
 def test_a_container_that_cannot_start_says_why(shop: Lab) -> None:
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "broken", "namespace": "shop"},
-        "spec": {"containers": [{"name": "c", "image": "own", "command": ["no-such-program"]}]},
-    }
-    shop.apply(pod)
+    shop.apply(pod("broken", ["no-such-program"]))
     with pytest.raises(WaitTimeout, match="no-such-program") as caught:
         shop.wait("pod/broken", namespace="shop", timeout=0.5)
     assert "leave `command` out" in str(caught.value)
@@ -151,16 +153,7 @@ def test_a_container_that_cannot_start_says_why(shop: Lab) -> None:
 
 
 def test_a_server_that_does_not_listen_is_a_refused_connection(shop: Lab) -> None:
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "idle", "namespace": "shop"},
-        "spec": {
-            "terminationGracePeriodSeconds": 0,
-            "containers": [{"name": "c", "image": "own", "command": ["sleep", "600"], "ports": [{"containerPort": 80}]}],
-        },
-    }
-    shop.apply(pod)
+    shop.apply(pod("idle", ["sleep", "600"]))
     shop.wait("pod/idle", namespace="shop")
     address = shop.get("pod/idle", namespace="shop")["status"]["podIP"]
     assert errors(shop.pod("shop/client").get(f"http://{address}")) == ["connection refused"]
@@ -196,8 +189,8 @@ def test_a_wrong_place_is_told_with_what_there_is(shop: Lab) -> None:
 
 
 def test_numbers_that_make_no_sense(shop: Lab) -> None:
-    for replicas in (-1, 10**7):
-        with pytest.raises(LabError, match="replicas|scale"):
+    for replicas, told in ((-1, "greater than or equal to 0"), (10**7, "this lab takes at most 5000")):
+        with pytest.raises(LabError, match=f"spec.replicas: Invalid value: {replicas}: .*{told}"):
             shop.scale("deployment/web", replicas, namespace="shop")
     assert shop.get("deployment/web", namespace="shop")["spec"]["replicas"] == 3
 

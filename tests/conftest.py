@@ -1,0 +1,9 @@
+"""Settings of the property tests: how fast a machine draws examples says nothing about the product.
+
+The very first run in a fresh clone is the slowest: hypothesis builds its tables of characters while the test waits.
+"""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("labkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("labkit")

@@ -1,0 +1,131 @@
+"""The command line as a process: what it prints, how it ends, what it leaves."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from labs import ROOT, SHOP, alive, inhabitants, named
+
+import labkit
+
+LABKIT = [sys.executable, "-W", "error", "-m", "labkit.cli"]
+READY = "The lab runs. Ctrl-C ends it.\n"
+
+
+def labkit_(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*LABKIT, *words], capture_output=True, text=True, cwd=ROOT, timeout=60)
+
+
+def up(*words: str, command: Sequence[str] = (*LABKIT, "up")) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*command, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+    )
+
+
+def until_ready(process: subprocess.Popen[str]) -> tuple[str, set[int]]:
+    """What it printed up to its ready line, and the processes of its lab."""
+    assert process.stdout
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if line == READY:
+            break
+    else:
+        pytest.fail(f"it ended before it was ready: {printed}")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    (launcher,) = (int(c) for c in children)
+    return printed, inhabitants(launcher) | {launcher}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_runs_until_a_signal_and_ends_cleanly(number: int) -> None:
+    with up("--manifest", str(SHOP)) as process:
+        printed, processes = until_ready(process)
+        for line in ("deployment/web", "node-3", r"shop\s+web\s+ClusterIP", "Running"):
+            assert re.search(line, printed), printed
+        assert len(processes) >= 6
+        os.kill(process.pid, number)
+        rest, _ = process.communicate(timeout=10)
+        assert rest == "The lab has ended; nothing is left of it.\n"
+        assert process.returncode == 0
+    assert not alive(processes)
+
+
+def test_up_that_is_interrupted_while_it_starts_ends_cleanly() -> None:
+    with up("--nodes", "60") as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("…")
+        os.kill(process.pid, signal.SIGINT)
+        rest, _ = process.communicate(timeout=10)
+        assert "Traceback" not in rest
+        assert process.returncode == 0
+
+
+def test_up_says_when_its_lab_has_gone() -> None:
+    with up("--nodes", "1") as process:
+        _, processes = until_ready(process)
+        os.kill(named(processes, "labkit-dns"), signal.SIGKILL)
+        rest, _ = process.communicate(timeout=10)
+        assert rest == "labkit: the lab ended by an error inside:\nthe dns process of the lab ended\n"
+        assert process.returncode == 1
+
+
+def test_up_shows_a_lab_whose_pods_are_not_ready(tmp_path: Path) -> None:
+    """It is started to be looked at: what is not ready is said, and does not end it."""
+    manifest = tmp_path / "hopeless.yaml"
+    manifest.write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: hopeless}\n"
+        "spec: {containers: [{name: c, image: own, command: [no-such-program]}]}\n"
+    )
+    code = f"from labkit.lab import up; up.PATIENCE = 0.5; up.up(1, ['a'], 'ptp', [{str(manifest)!r}])"
+    with up(command=[sys.executable, "-W", "error", "-c", code]) as process:
+        printed, _ = until_ready(process)
+        assert "the cluster is not ready after 0.5 s: pod hopeless: c: no-such-program" in printed
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def test_up_refuses_what_makes_no_sense() -> None:
+    for words, told in (
+        (("--nodes", "0"), "labkit: nodes is 0: choose from 1 to 200\n"),
+        (("--cni", "calico"), "labkit: cni is 'calico': choose one of ptp, bridge\n"),
+        (("--manifest", "nothing.yaml"), "labkit: there is no file 'nothing.yaml'"),
+    ):
+        done = labkit_("up", *words)
+        assert done.returncode == 1
+        assert done.stderr.startswith(told), done.stderr
+        assert "Traceback" not in done.stderr
+
+
+WRONG = [(), ("down",), ("up", "--nodes", "three"), ("up", "--node-count=3"), ("doctor", "me")]
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_a_wrong_call_ends_with_2_and_the_usage(words: tuple[str, ...]) -> None:
+    done = labkit_(*words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: labkit")
+    assert done.stdout == ""
+
+
+def test_version_and_help() -> None:
+    assert labkit_("--version").stdout == f"labkit {labkit.__version__}\n"
+    text = labkit_("--help")
+    assert text.returncode == 0
+    for command in ("up", "doctor", "bench", "check", "coverage"):
+        assert re.search(rf"^\s+{command}\s", text.stdout, re.MULTILINE)
+
+
+def test_the_doctor_finds_this_machine_usable() -> None:
+    done = labkit_("doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "sandbox: namespaces (a lab will use it)" in done.stdout
+    assert re.search(r"^  ok       veth$", done.stdout, re.MULTILINE)
+    for line in done.stdout.splitlines():
+        if line.startswith("  missing"):
+            assert re.search(rf"{re.escape(line)}\n +remedy: ", done.stdout), line

@@ -1,0 +1,51 @@
+"""The same seed and manifests give the same lab: names, addresses, rules. Another seed gives others."""
+
+import re
+from typing import Any
+
+import pytest
+from labs import SHOP
+
+from labkit import lab
+
+COUNTERS = re.compile(r"\[\d+:\d+\]")
+LINKS = "ip -o link | sed 's/ state [A-Z]*//'"  # the kernel works that out some time later
+NODES = ("node-1", "node-2", "node-3")
+
+
+def facts(seed: int, cni: str) -> dict[str, Any]:
+    with lab.start(name="seeded", seed=seed, cni=cni) as k:
+        k.apply(SHOP)
+        k.wait()
+        topology = k.topology()
+        uids = {kind: [o["metadata"]["uid"] for o in k.objects(kind, None)] for kind in ("Pod", "Service", "Node")}
+        found = {
+            "topology": topology,
+            "uids": uids,
+            "slices": [o["metadata"]["name"] for o in k.objects("EndpointSlice", None)],
+            "services": k.services(None).to_dict(),
+        }
+        for node in NODES:
+            saved = k.node(node).run("iptables-save", check=True).stdout.splitlines()
+            found[f"rules of {node}"] = [COUNTERS.sub("", line) for line in saved if not line.startswith("#")]
+            found[f"links of {node}"] = k.node(node).run(LINKS, check=True).stdout
+            found[f"routes of {node}"] = k.node(node).run("ip route", check=True).stdout
+        found["links of the router"] = k.host("router").run(LINKS, check=True).stdout
+        for pod in topology["places"]:
+            if pod["kind"] == "pod":
+                found[pod["name"]] = k.pod(pod["name"]).run("cat /sys/class/net/eth0/address; ip -o addr").stdout
+        return found
+
+
+@pytest.mark.parametrize("cni", ["ptp", "bridge"])
+def test_two_labs_of_a_seed_are_equal(cni: str) -> None:
+    first, second = facts(7, cni), facts(7, cni)
+    for what, value in first.items():
+        assert second[what] == value, what
+
+
+def test_another_seed_gives_another_lab() -> None:
+    first, other = facts(7, "ptp"), facts(8, "ptp")
+    assert other["uids"] != first["uids"]
+    assert other["services"] != first["services"]
+    assert [p["name"] for p in other["topology"]["places"]] != [p["name"] for p in first["topology"]["places"]]
