@@ -61,6 +61,7 @@ class Control:
             routes.apply(datacenter.net[name].links, ways)
         among = [iptables.Variant(variant)] if variant else iptables.Variant
         tables = iptables.probe(datacenter.places["router"].netns, among)
+        iptables.provide(tables)
         self._progress("control plane")
         self._plane = plane = Plane(seed, self._work)
         with plane.store.transaction():

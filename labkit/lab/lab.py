@@ -162,7 +162,7 @@ class Lab:
         """The rules that serve a Service on a node, read back from its kernel: TABLE, CHAIN, NUMBER, RULE."""
         import pandas as pd
 
-        saved = parse(self.node(node).run(f"iptables-{self._facts['iptables']}-save", check=True).stdout)
+        saved = parse(self.node(node).run("iptables-save", check=True).stdout)
         key = service if "/" in service else f"{namespace}/{service}"
         found = [row for table in ("nat", "filter") for row in rules.serving(saved, key, table)]
         return pd.DataFrame(found, columns=["TABLE", "CHAIN", "NUMBER", "RULE"])

@@ -11,11 +11,13 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from enum import Enum
+from pathlib import Path
 
 from labkit.errors import RuleError
 from labkit.linux import netns
 from labkit.net.rules import Family
 
+BIN = Path("/run/labkit/bin")
 _PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 _LINE = re.compile(r"line:? (\d+)")
 PROBE = """*nat
@@ -62,6 +64,18 @@ def probe(path: str, among: Iterable[Variant] = Variant) -> Variant:
         else:
             return variant
     raise RuleError(f"no iptables works in {path}: {'; '.join(reasons)}. `labkit doctor` says what is missing")
+
+
+def provide(variant: Variant) -> None:
+    """Let `iptables`, `iptables-save` and so on mean this variant for the programs of the lab, as on a real node.
+
+    Links in BIN, which comes first in their PATH; the host's own choice between the variants stays as it is.
+    """
+    BIN.mkdir(parents=True, exist_ok=True)
+    for family in ("iptables", "ip6tables"):
+        for tool in ("", "-save", "-restore"):
+            if program := shutil.which(f"{family}-{variant.value}{tool}", path=_PATH):
+                (BIN / f"{family}{tool}").symlink_to(program)
 
 
 def restore(path: str, text: str, variant: Variant, family: Family = "IPv4") -> None:

@@ -21,6 +21,7 @@ from typing import IO, TypeVar
 
 from labkit.errors import CommandError
 from labkit.linux import views
+from labkit.linux.iptables import BIN
 from labkit.net.place import Place
 from labkit.sandbox import syscalls
 
@@ -149,8 +150,8 @@ async def spawn(
 
 def environment(place: Place, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a program in a place: never the notebook's own; PATH with the sbin directories."""
-    path = dict.fromkeys(f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}".strip(":").split(":"))
-    own = {"PATH": ":".join(path), "HOME": "/root", "LANG": "C.UTF-8", "HOSTNAME": place.hostname or place.name}
+    path = dict.fromkeys(f"{BIN}:{os.environ.get('PATH', '')}:{_SYSTEM_PATH}".split(":"))
+    own = {"PATH": ":".join(filter(None, path)), "HOME": "/root", "LANG": "C.UTF-8", "HOSTNAME": place.hostname or place.name}
     return own | dict(extra or {})
 
 

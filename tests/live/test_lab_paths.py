@@ -184,3 +184,10 @@ def test_the_rules_of_a_service_are_read_from_the_kernel(k: Lab) -> None:
     address = k.get("pod/far")["status"]["podIP"]
     targets = [rule.rpartition(" ")[2] for rule in rules["RULE"] if "DNAT" in rule]
     assert targets == [f"{address}:8080", f"{address}:8081"]
+
+
+def test_a_node_s_own_tools_show_the_rules_whatever_the_variant(k: Lab) -> None:
+    node = k.node("node-1")
+    assert "KUBE-SERVICES" in node.run("iptables-save -t nat", check=True).stdout
+    assert "default/to-near:http cluster IP" in node.run("iptables -t nat -L KUBE-SERVICES -n", check=True).stdout
+    assert f"({'nf_tables' if k.facts['iptables'] == 'nft' else 'legacy'})" in node.run("iptables --version").stdout
