@@ -151,7 +151,12 @@ async def spawn(
 def environment(place: Place, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a program in a place: never the notebook's own; PATH with the sbin directories."""
     path = dict.fromkeys(f"{BIN}:{os.environ.get('PATH', '')}:{_SYSTEM_PATH}".split(":"))
-    own = {"PATH": ":".join(filter(None, path)), "HOME": "/root", "LANG": "C.UTF-8", "HOSTNAME": place.hostname or place.name}
+    own = {
+        "PATH": ":".join(filter(None, path)),
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "HOSTNAME": place.hostname or place.name,
+    }
     return own | dict(extra or {})
 
 

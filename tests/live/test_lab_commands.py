@@ -22,9 +22,7 @@ def labkit_(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def up(*words: str, command: Sequence[str] = (*LABKIT, "up")) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*command, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-    )
+    return subprocess.Popen([*command, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
 
 
 def until_ready(process: subprocess.Popen[str]) -> tuple[str, set[int]]:

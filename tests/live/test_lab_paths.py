@@ -1,6 +1,6 @@
 """The way of packets through a whole lab, for both ways to hang pods on nodes and both variants of iptables.
 
-    client, near -- node-1 -- s-a -- node-3 -- far        abroad -- node-2 -- s-b -- router -- internet
+client, near -- node-1 -- s-a -- node-3 -- far        abroad -- node-2 -- s-b -- router -- internet
 """
 
 from collections.abc import Iterator
