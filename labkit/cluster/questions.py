@@ -34,7 +34,7 @@ class Questions:
         self._events: deque[Raw] = deque(maxlen=EVENTS)
 
     def handlers(self) -> dict[str, Handler]:
-        names = ("find_place", "topology", "request", "run", "logs", "trace", "events")
+        names = ("find_place", "topology", "request", "run", "logs", "trace", "events", "cni_result")
         return {name: getattr(self, name) for name in names}
 
     def find_place(self, kind: str, name: str) -> str:
@@ -94,6 +94,11 @@ class Questions:
         uid = self._store.get("Pod", namespace, name)["metadata"]["uid"]
         text: str = await self._roles["workload"].call("logs", uid=uid, container=container)
         return text
+
+    def cni_result(self, pod: str) -> Raw | None:
+        """What the CNI plugin reported when it attached the pod; None for one in its node's own network."""
+        namespace, name = pod.split("/")
+        return self._kubelet.cni_result(self._store.get("Pod", namespace, name)["metadata"]["uid"])
 
     async def trace(self, source: str, url: str, timeout: float) -> Raw:
         """One traced request from a place; see `labkit.trace`."""

@@ -178,6 +178,14 @@ class Lab:
 
         return pd.DataFrame(self._sandbox.call("events"), columns=["TYPE", "REASON", "OBJECT", "MESSAGE"])
 
+    def cni_result(self, pod: str, namespace: str = "default") -> dict[str, Any] | None:
+        """What the CNI plugin reported when it attached a pod: interfaces, addresses, routes, as CNI 1.1 writes them.
+
+        None for a pod in its node's own network.
+        """
+        value: dict[str, Any] | None = self._sandbox.call("cni_result", pod=self.pod(pod, namespace).name)
+        return value
+
     def topology(self) -> dict[str, Any]:
         """The network as plain facts: `places` (machines, switches, pods) and `links` between their interfaces."""
         value: dict[str, Any] = self._sandbox.call("topology")

@@ -15,6 +15,12 @@ from labkit.net.rules import Family
 from labkit.proxy.model import backends, frontends
 
 
+def udp_servers(slices: Sequence[EndpointSlice], family: Family = "IPv4") -> frozenset[str]:
+    """Address and port of every serving UDP endpoint: only when one of them goes can a flow become stale."""
+    known = backends(slices, "", family)
+    return frozenset(b.address for (_, protocol), ends in known.items() if protocol == "udp" for b in ends if b.serving)
+
+
 def stale_flows(
     flows: Iterable[Flow], services: Sequence[Service], slices: Sequence[EndpointSlice], family: Family = "IPv4"
 ) -> list[Flow]:

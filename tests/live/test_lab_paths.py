@@ -191,3 +191,12 @@ def test_a_node_s_own_tools_show_the_rules_whatever_the_variant(k: Lab) -> None:
     assert "KUBE-SERVICES" in node.run("iptables-save -t nat", check=True).stdout
     assert "default/to-near:http cluster IP" in node.run("iptables -t nat -L KUBE-SERVICES -n", check=True).stdout
     assert f"({'nf_tables' if k.facts['iptables'] == 'nft' else 'legacy'})" in node.run("iptables --version").stdout
+
+
+def test_a_pod_s_attachment_is_reported_in_cni_form(k: Lab) -> None:
+    made = k.cni_result("client")
+    assert made and made["cniVersion"] == "1.1.0"
+    inside = k.pod("client").run("ip -br addr show eth0; ip -br link show eth0", check=True).stdout
+    assert made["ips"][0]["address"] in inside
+    assert made["interfaces"][1]["mac"] in inside
+    assert f"default via {made['ips'][0]['gateway']}" in k.pod("client").run("ip route", check=True).stdout
