@@ -79,9 +79,9 @@ class Kubelet:
         return [running.place for running in self._running.values()]
 
     def cni_result(self, uid: str) -> dict[str, Any] | None:
-        """What the CNI plugin reported for a pod; None for one in its node's own network."""
-        wiring = self._running[uid].wiring
-        return result(wiring) if wiring else None
+        """What the CNI plugin reported for a pod; None where it was not asked: no pod yet, or its node's own network."""
+        running = self._running.get(uid)
+        return result(running.wiring) if running and running.wiring else None
 
     def container(self, uid: str, statuses: list[Raw]) -> None:
         """The role that serves the pod reports its containers' new states."""
