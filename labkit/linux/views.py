@@ -9,7 +9,6 @@ A view is made on first use and kept by descriptors; no process holds it. Everyt
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from labkit.net.place import Place
 from labkit.sandbox import syscalls
+from labkit.sandbox.mounts import empty
 
 _SYSFS_FLAGS = syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 
@@ -122,5 +122,4 @@ def _own_directories() -> None:
     # refused where parts of the host's /sys are masked, as in containers: /sys/class/net then shows the sandbox's
     with suppress(PermissionError):
         syscalls.mount("sysfs", "/sys", "sysfs", _SYSFS_FLAGS)
-    if not any(path.startswith("/tmp/") for path in (sys.prefix, sys.base_prefix, __file__)):  # noqa: S108
-        syscalls.mount("tmpfs", "/tmp", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=1777")  # noqa: S108
+    empty("/tmp")  # noqa: S108 - the pod's own, not the host's

@@ -33,23 +33,31 @@ def fence() -> None:
     """
     try:
         syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
-        keep = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in _needed_below_scratch()}
         syscalls.make_read_only("/")
         _proc()
         for directory in SCRATCH:
             if Path(directory).is_dir() and not Path(directory).is_symlink():
-                syscalls.mount("tmpfs", directory, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=1777")
-        for path, fd in keep.items():
-            Path(path).mkdir(parents=True, exist_ok=True)
-            syscalls.mount(f"/proc/self/fd/{fd}", path, flags=syscalls.MS_BIND | syscalls.MS_REC)
-            syscalls.make_read_only(path)
-            os.close(fd)
+                empty(directory)
     except OSError as error:
         raise SandboxError(
             f"the host's files could not be made read-only inside the lab ({error}); the lab was not started. "
             "A kernel of 5.12 or later is needed: `labkit doctor` says more"
         ) from error
     verify()
+
+
+def empty(directory: str) -> None:
+    """A fresh tmpfs over `directory`, through which only that shows, read-only as it was, which Python needs to run."""
+    package = Path(__file__).resolve().parents[2]
+    needed = {str(package), os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)}
+    below = [path for path in sorted(needed) if path.startswith(f"{directory}/")]
+    keep = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in below}
+    syscalls.mount("tmpfs", directory, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=1777")
+    for path, fd in keep.items():
+        if not Path(path).is_dir():  # else it lies in one that shows already
+            Path(path).mkdir(parents=True)
+            syscalls.mount(f"/proc/thread-self/fd/{fd}", path, flags=syscalls.MS_BIND | syscalls.MS_REC)
+        os.close(fd)
 
 
 def verify() -> None:
@@ -74,14 +82,6 @@ def _proc() -> None:
         syscalls.make_writable("/proc/sys/net")
     except PermissionError as error:  # a container that masks /proc/sys itself
         raise OSError(errno.EPERM, "network settings below /proc/sys/net are locked here") from error
-
-
-def _needed_below_scratch() -> Iterator[str]:
-    """Directories that Python needs and that a fresh tmpfs would hide."""
-    package = Path(__file__).resolve().parents[2]
-    for path in {str(package), os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)}:
-        if path.startswith(tuple(f"{d}/" for d in SCRATCH)):
-            yield path
 
 
 def _mounts() -> Iterator[tuple[str, set[str]]]:
