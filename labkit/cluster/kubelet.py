@@ -79,7 +79,7 @@ class Kubelet:
         return [running.place for running in self._running.values()]
 
     def cni_result(self, uid: str) -> dict[str, Any] | None:
-        """What the CNI plugin reported for a pod; None where it was not asked: no pod yet, or its node's own network."""
+        """What the CNI plugin reported for a pod; None for one in its node's own network, or without a network yet."""
         running = self._running.get(uid)
         return result(running.wiring) if running and running.wiring else None
 
