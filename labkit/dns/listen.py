@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import cast
@@ -54,7 +55,7 @@ class Udp:
             return
 
 
-class Stream(asyncio.Protocol):
+class Stream(asyncio.Protocol, ABC):
     """What TCP listeners share: connections counted and closed when idle; no reading while the client does not read."""
 
     def __init__(self, opened: set[Stream]) -> None:
@@ -91,9 +92,9 @@ class Stream(asyncio.Protocol):
         if self.transport:
             self.transport.resume_reading()
 
+    @abstractmethod
     def take(self, buffer: bytearray) -> None:
         """Take whole requests off the front of the buffer and answer them."""
-        raise NotImplementedError
 
     def _busy(self) -> None:
         if self._idle:

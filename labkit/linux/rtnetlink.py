@@ -1,4 +1,4 @@
-"""Links, addresses, routes, neighbours by rtnetlink: the few messages that the lab needs, several in one system call.
+"""Links, addresses and routes by rtnetlink: the few messages that the lab needs, several in one system call.
 
     with Links("/run/netns/node-1") as node:
         with node.batch():                                  # sent together, answered together
@@ -25,12 +25,10 @@ from labkit.linux.netlink import CREATE, EXCLUSIVE, NESTED, REPLACE, Netlink, at
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBI")
 _RTMSG = struct.Struct("=BBBBBBBBI")
-_NDMSG = struct.Struct("=BxxxiHBB")
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
-RTM_NEWNEIGH = 28
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_GROUP, IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 27, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
@@ -38,11 +36,9 @@ VETH_INFO_PEER, BRPORT_HAIRPIN = 1, 4
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 IFA_F_NOPREFIXROUTE = 0x200
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC = 1, 4, 5, 7
-NDA_DST, NDA_LLADDR = 1, 2
 IFF_UP = 0x1
 RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST, RTNH_ONLINK = 254, 4, 1, 4
 SCOPE_UNIVERSE, SCOPE_LINK = 0, 253
-NUD_PERMANENT = 0x80
 GOING = 0x676F  # the group of links that are about to be deleted; all others are in group 0
 SIOCGIFINDEX = 0x8933
 
@@ -155,7 +151,7 @@ class Links(Netlink):
             )
         return found
 
-    # ---- addresses, routes, neighbours
+    # ---- addresses, routes
 
     def add_address(self, name: str, address: str, prefix_route: bool = True) -> None:
         """`address` with its prefix length, "10.244.1.5/24"; without `prefix_route` it brings no route."""
@@ -196,13 +192,6 @@ class Links(Netlink):
             to = f"{ip_address(a.get(RTA_DST, bytes(size)))}/{prefix}"
             found.append({"to": to, "via": via, "index": int.from_bytes(a.get(RTA_OIF, b""), "little")})
         return found
-
-    def add_neighbour(self, address: str, mac: str, dev: str) -> None:
-        """A permanent neighbour: no ARP is asked for `address` on `dev`."""
-        ip = ip_address(address)
-        body = _NDMSG.pack(_family(ip.version), self.index(dev), NUD_PERMANENT, 0, 0)
-        body += attr(NDA_DST, ip.packed) + attr(NDA_LLADDR, _mac(mac))
-        self.request(RTM_NEWNEIGH, CREATE | REPLACE, body, f"add neighbour {address} on {dev}")
 
     def _route(self, to: str, via: str, dev: str, src: str, onlink: bool) -> bytes:
         net = ip_network("0.0.0.0/0" if to == "default" else to)
