@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from labkit.errors import NotFound
 from labkit.learn.claims import MARK
 
 if TYPE_CHECKING:
+    from nbclient import NotebookClient
     from nbformat import NotebookNode
 
 
@@ -58,13 +60,29 @@ def execute(path: Path, write: bool = False) -> Seen:
         kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{private}/kernel")
         client = NotebookClient(notebook, km=kernel, timeout=300, resources={"metadata": {"path": path.parent}})
         try:
-            client.execute()
+            asyncio.run(_run(client))
         except CellExecutionError as error:
             problem = str(error)
     seconds = time.monotonic() - began
     if write and not problem:
         nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
     return _seen(path.stem, notebook, seconds, problem)
+
+
+async def _run(client: NotebookClient) -> None:
+    """Execute all cells, and look at the shell socket twice a second.
+
+    To answer a widget, nbclient sends on the socket that it waits on, which can swallow the wake-up for a reply that
+    has come already: it would wait for it until the time-out. Source: jupyter/nbclient, issue 312.
+    """
+    import zmq
+
+    running = asyncio.create_task(client.async_execute(cleanup_kc=True))  # and end the kernel, which is ours
+    while not running.done():
+        await asyncio.wait({running}, timeout=0.5)
+        if client.kc is not None:
+            client.kc.shell_channel.socket.get(zmq.EVENTS)
+    await running
 
 
 def _seen(name: str, notebook: NotebookNode, seconds: float, problem: str) -> Seen:
