@@ -18,10 +18,9 @@ from labkit.api.objects import (
     Endpoints,
     EndpointSlice,
     ObjectMeta,
-    OwnerReference,
     Service,
 )
-from labkit.endpoints.packing import identity
+from labkit.endpoints.packing import controlled_by, identity
 
 MANAGER = "endpointslicemirroring-controller.k8s.io"
 MAX_PER_SUBSET = 1000
@@ -73,14 +72,7 @@ def _slice(
     ports: tuple[EndpointPort, ...],
     content: tuple[Endpoint, ...],
 ) -> EndpointSlice:
-    owner = OwnerReference(
-        api_version="v1",
-        kind="Endpoints",
-        name=endpoints.name,
-        uid=endpoints.metadata.uid,
-        controller=True,
-        block_owner_deletion=True,
-    )
+    owner = controlled_by("Endpoints", endpoints)
     metadata = msgspec.structs.replace(
         base.metadata if base else ObjectMeta(generate_name=f"{endpoints.name}-", namespace=endpoints.namespace),
         labels={

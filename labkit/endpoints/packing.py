@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labkit.api.objects import Endpoint
+from labkit.api.objects import Endpoint, Object, OwnerReference
 
 MAX_ENDPOINTS = 100
 """--max-endpoints-per-slice of kube-controller-manager."""
@@ -54,3 +54,11 @@ def pack(
             packed.append(tuple(waiting[:limit]))
             del waiting[:limit]
     return packed
+
+
+def controlled_by(kind: str, owner: Object) -> OwnerReference:
+    """The reference by which a slice belongs to what it was made for; `kind` is one of core/v1."""
+    uid = owner.metadata.uid
+    return OwnerReference(
+        api_version="v1", kind=kind, name=owner.name, uid=uid, controller=True, block_owner_deletion=True
+    )

