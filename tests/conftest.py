@@ -3,7 +3,12 @@
 The very first run in a fresh clone is the slowest: hypothesis builds its tables of characters while the test waits.
 """
 
+import signal
+
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("labkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("labkit")
+
+# A run in the background of a shell has SIGINT ignored, and so would the clients whose interrupts are tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)

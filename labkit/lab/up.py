@@ -17,7 +17,8 @@ def up(nodes: int, zones: Sequence[str], cni: str, manifests: Sequence[str]) -> 
 
     Raises `LabError` for wrong arguments and manifests, and where the lab ends by itself.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in its background with SIGINT ignored
+        signal.signal(number, _interrupt)
     try:
         with start(nodes, zones, cni=cni, progress=lambda step: print(f"… {step}", flush=True)) as lab:  # noqa: T201
             for manifest in manifests:
