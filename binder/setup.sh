@@ -1,14 +1,17 @@
 # Install what is missing: the system packages of binder/apt.txt, and the locked Python packages into .venv. Does nothing,
 # and needs no network, when all is there. Sourced from the project's folder by binder/lab and tests/run.
 #
-#   setup FILE     FILE: the lock file to install from. Leaves the folder of the programs in $bin.
+#   setup LOCK [LIST...]     LOCK: the lock file to install from. LIST: further lists of system packages.
+#                            Leaves the folder of the programs in $bin.
 
 setup() {
+    local lock=$1
+    shift
     command -v dpkg-query >/dev/null || stop "This set-up knows Debian and Ubuntu. Elsewhere: conda env create -f environment.yml"
     unset PYTHONHOME PYTHONPATH  # pip would take what it finds there for installed
     bin=$PWD/.venv/bin
-    system_packages
-    python_packages "$1"
+    system_packages binder/apt.txt "$@"
+    python_packages "$lock"
 }
 
 stop() {
@@ -17,34 +20,55 @@ stop() {
 }
 
 system_packages() {
-    local package missing=() sudo='' line
-    for package in $(sed 's/#.*//' binder/apt.txt) $(python_package); do
-        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed* ]] || missing+=("$package")
+    local package missing=() optional=() all sudo='' line
+    for package in $(sed 's/#.*//' "$@") $(python_package); do
+        if [[ $(dpkg-query -W -f '${db:Status-Status}' "${package%\?}" 2>/dev/null) != installed* ]]; then
+            case $package in
+                *\?) optional+=("${package%\?}") ;;
+                *) missing+=("$package") ;;
+            esac
+        fi
     done
-    [ ${#missing[@]} -gt 0 ] || return 0
+    # The lab runs without the optional ones: nobody is asked for a password for them alone
+    if [ ${#missing[@]} -eq 0 ]; then
+        [ ${#optional[@]} -gt 0 ] && root_at_hand && [ -n "$(available "${optional[@]}")" ] || return 0
+    fi
 
     if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then
         sudo='sudo '
     fi
+    all=("${missing[@]}" $(available "${optional[@]}"))
     # Without its recommendations Mininet's package starts no service: Open vSwitch is one, and the lab does not use it
-    line="${sudo}apt-get install -y --no-install-recommends ${missing[*]}"
+    line="${sudo}apt-get install -y --no-install-recommends ${all[*]}"
     if ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then  # a container's image
         line="${sudo}apt-get update && $line"
     fi
     may_become_root || stop "Some packages are missing. Run this once as root, then start again:" "    $line"
-    echo "Installing ${missing[*]}"
+    echo "Installing ${all[*]}"
     $sudo apt-get update -q || echo "apt-get update failed; going on with the lists of packages that are here" >&2
+    all=("${missing[@]}" $(available "${optional[@]}"))
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends -o DPkg::Lock::Timeout=120 \
-        "${missing[@]}" || stop "The packages could not be installed. Run this once as root, then start again:" "    $line" \
+        "${all[@]}" || stop "The packages could not be installed. Run this once as root, then start again:" "    $line" \
         "(On Ubuntu, mininet and conntrack are in the section universe: sudo add-apt-repository universe)"
+}
+
+# Those of the packages that the distribution has, as far as the lists that are here tell
+available() {
+    local package
+    for package in "$@"; do
+        if apt-cache show "$package" >/dev/null 2>&1; then
+            echo "$package"
+        fi
+    done
+}
+
+root_at_hand() {
+    [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && sudo -n true 2>/dev/null; }
 }
 
 # On a terminal sudo may ask for the password
 may_become_root() {
-    [ "$(id -u)" -eq 0 ] && return
-    command -v sudo >/dev/null || return
-    sudo -n true 2>/dev/null && return
-    [ -t 0 ] && sudo -v
+    root_at_hand || { [ -t 0 ] && command -v sudo >/dev/null && sudo -v; }
 }
 
 # The package that brings a Python, where one is missing

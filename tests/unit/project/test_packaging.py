@@ -7,7 +7,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[3]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+FILE = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, GROUPS = FILE["project"], FILE["dependency-groups"]
 
 
 def name_of(requirement: str) -> str:
@@ -35,8 +36,20 @@ def test_every_dependency_is_locked() -> None:
     assert {n: v for n, v in tests.items() if n in runtime} == runtime, "tests run with what learners get"
 
 
+def test_a_hubs_program_is_locked_beside_what_learners_get() -> None:
+    runtime, hub = locked("binder/requirements.txt"), locked("binder/hub.txt")
+    assert {name_of(d) for d in GROUPS["hub"]} <= hub.keys()
+    assert {n: v for n, v in runtime.items() if n in hub} == {n: v for n, v in hub.items() if n in runtime}
+
+
+def test_an_image_holds_nothing_that_a_fresh_clone_does_not() -> None:
+    """.dockerignore has rules of its own: a name counts from the top, and needs no slash at its end."""
+    left_out = {line.removeprefix("**/") for line in (ROOT / ".dockerignore").read_text().splitlines()}
+    assert {line.rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()} <= left_out
+
+
 def test_a_lock_names_no_place_to_fetch_from() -> None:
-    for file in ("binder/requirements.txt", "tests/requirements.txt"):
+    for file in ("binder/requirements.txt", "binder/hub.txt", "tests/requirements.txt"):
         assert "://" not in (ROOT / file).read_text()
 
 
@@ -46,5 +59,5 @@ def test_top_level_holds_what_belongs_there() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     top = {line.split("/")[0] for line in tracked.splitlines()}
     folders = {".ci", "binder", "labkit", "notebooks", "tests"}
-    files = {".gitignore", "LICENSE", "README.md", "environment.yml", "pyproject.toml"}
+    files = {".dockerignore", ".gitignore", "LICENSE", "README.md", "environment.yml", "pyproject.toml"}
     assert top <= folders | files

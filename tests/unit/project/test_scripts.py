@@ -90,7 +90,7 @@ def test_the_shell_reads_it(script: str) -> None:
     subprocess.run(["bash", "-n", ROOT / script], check=True)
 
 
-@pytest.mark.parametrize("script", [s for s in (*SCRIPTS, "binder/postBuild") if not s.endswith(".sh")])
+@pytest.mark.parametrize("script", [s for s in SCRIPTS if not s.endswith(".sh")])
 def test_it_can_be_executed(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)
 
@@ -135,6 +135,26 @@ def test_root_or_sudo_installs_what_is_missing(machine: Machine, user: str, pref
     assert update.startswith(f"{prefix}apt-get update")
     assert install.startswith(f"{prefix}apt-get install")
     assert install.endswith(" mininet tcpdump")
+
+
+@pytest.mark.parametrize(("known", "wanted"), [("exit 0", " mininet user-mode-linux"), ("exit 100", " mininet")])
+def test_an_optional_package_is_installed_where_the_distribution_has_it(
+    machine: Machine, known: str, wanted: str
+) -> None:
+    machine.lacks("mininet", "user-mode-linux")
+    machine.has("id", "echo 0")
+    machine.has("apt-cache", known)
+    machine.has("apt-get", 'echo "apt-get $*" >>"$LOG"')
+    assert machine.set_up()[1].endswith(wanted)
+
+
+@pytest.mark.parametrize(("user", "known"), [("1000", "exit 0"), ("0", "exit 100")])
+def test_for_an_optional_package_alone_nobody_is_asked(machine: Machine, user: str, known: str) -> None:
+    machine.set_up()
+    machine.lacks("user-mode-linux")
+    machine.has("id", f"echo {user}")
+    machine.has("apt-cache", known)
+    assert machine.set_up() == []
 
 
 def test_a_failed_installation_ends_with_the_line_to_run(machine: Machine) -> None:
