@@ -1,6 +1,6 @@
 """What one learner costs: JupyterLab, a notebook's kernel and its lab. Prints JSON.
 
-    python tests/binder/measure.py      in whichever sandbox a lab gets there
+    python tests/binder/measure.py [NOTEBOOK…]     in whichever sandbox a lab gets there; without names, all notebooks
 
 Memory in MB (PSS: a page that processes share counts once) with the notebook executed and its lab running; seconds of
 lab.start(); seconds of the processors for JupyterLab and all notebooks, one after another.
@@ -29,12 +29,11 @@ PROJECT = Path(__file__).parents[2]
 NOTEBOOKS = PROJECT / "notebooks"
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
+    names = names or sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
     began = os.times()
     with server() as (process, address, token):
-        notebooks = {
-            path.stem: learner(path, process.pid, address, token) for path in sorted(NOTEBOOKS.glob("*.ipynb"))
-        }
+        notebooks = {name: learner(NOTEBOOKS / f"{name}.ipynb", process.pid, address, token) for name in names}
     ended = os.times()
     cpu = sum(ended[2:4]) - sum(began[2:4])  # of the children that have ended
     print(json.dumps({"notebooks": notebooks, "cpu": round(cpu, 1)}, indent=1))  # noqa: T201
@@ -130,4 +129,4 @@ def below(process: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

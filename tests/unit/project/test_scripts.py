@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SCRIPTS = ("binder/lab", "binder/setup.sh", "tests/run", ".ci/run")
+SCRIPTS = ("binder/lab", "binder/badge", "binder/setup.sh", "tests/run", ".ci/run")
 
 # Says that it will do; making an environment and installing into it is only written down
 PYTHON = """
@@ -238,3 +238,21 @@ def test_both_commands_share_the_environment(machine: Machine) -> None:
     again = "set -euo pipefail; . binder/setup.sh; setup tests/requirements.txt"
     assert machine.run("bash", "-c", again).returncode == 0
     assert machine.set_up() == []
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://github.com/ann/labs", "https://github.com/ann/labs.git", "git@github.com:ann/labs.git"]
+)
+def test_the_badge_opens_the_first_notebook_of_ones_own_fork(machine: Machine, origin: str) -> None:
+    machine.has("git", f'[ "$*" = "remote get-url origin" ] && echo {origin}')
+    done = machine.run("binder/badge")
+    target = "https://mybinder.org/v2/gh/ann/labs/HEAD?urlpath=lab/tree/notebooks/00_start.ipynb"
+    assert done.stdout == f"[![launch on Binder](https://mybinder.org/badge_logo.svg)]({target})\n"
+
+
+@pytest.mark.parametrize(("git", "told"), [("exit 2", "no remote named origin"), ("echo /srv/labs", "not on GitHub")])
+def test_a_clone_that_binder_cannot_reach_is_told(machine: Machine, git: str, told: str) -> None:
+    machine.has("git", git)
+    done = machine.run("binder/badge")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert told in done.stderr
