@@ -113,7 +113,7 @@ def build(given: Mapping[str, str], cache: Path, temporary: Path) -> Image:
     cache      holds what a later build can use again, temporary what it cannot
     """
     start, *steps = parse((ROOT / "binder/Dockerfile").read_text())
-    moving = next(i for i, step in enumerate(steps) if step.name == "COPY" and " . " in step.text)
+    moving = next(i for i, step in enumerate(steps) if "." in sources(step))
     first, rest = steps[:moving], steps[moving:]
     scratch, project = temporary / "scratch", temporary / "project"
     scratch.mkdir()
