@@ -71,7 +71,7 @@ def machine(tmp_path: Path) -> Machine:
     """An ordinary user on Debian, all packages there, no sudo; a space in the folder's name."""
     project, programs = tmp_path / "my lab", tmp_path / "programs"
     programs.mkdir()
-    for name in ("binder", "tests/run", "tests/requirements.txt", "pyproject.toml"):
+    for name in ("binder", "tests/run", "tests/requirements.txt", "tests/apt.txt", "pyproject.toml"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         copy(ROOT / name, project / name)
@@ -155,6 +155,15 @@ def test_for_an_optional_package_alone_nobody_is_asked(machine: Machine, user: s
     machine.has("id", f"echo {user}")
     machine.has("apt-cache", known)
     assert machine.set_up() == []
+
+
+def test_all_tests_ask_for_more_packages(machine: Machine) -> None:
+    machine.lacks("debootstrap")
+    done = machine.run("tests/run", "--all")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("apt-get install -y --no-install-recommends debootstrap")
+    machine.has("pytest", "exit 0")
+    assert machine.run("tests/run", "tests/unit").returncode == 0
 
 
 def test_a_failed_installation_ends_with_the_line_to_run(machine: Machine) -> None:
