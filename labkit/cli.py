@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=int, default=3, help="number of nodes (3)")
     up.add_argument("--zones", default="a,b", help="their zones, with commas (a,b)")
     up.add_argument("--cni", default="ptp", help="how pods hang on their node: ptp or bridge (ptp)")
+    up.add_argument("--sandbox", default="", help="what it lives in: namespaces, uml or auto (auto)")
     up.add_argument(
         "--manifest", action="append", default=[], metavar="FILE", help="Kubernetes YAML to apply; may be repeated"
     )
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure, beside the bare tools, in one run")
     bench.add_argument("what", choices=["start"], help="start: from nothing to 30 pods and 10 Services that answer")
     bench.add_argument("--rounds", type=int, default=5, help="how often to repeat (5)")
+    bench.add_argument("--sandbox", choices=["namespaces", "uml"], default="namespaces", help="which kind (namespaces)")
     bench.add_argument("--json", action="store_true", help="figures as JSON")
     bench.set_defaults(run=_bench)
 
@@ -64,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 def _up(arguments: argparse.Namespace) -> int:
     from labkit.lab.up import up
 
-    return up(arguments.nodes, arguments.zones.split(","), arguments.cni, arguments.manifest)
+    return up(arguments.nodes, arguments.zones.split(","), arguments.cni, arguments.manifest, arguments.sandbox)
 
 
 def _doctor(_: argparse.Namespace) -> int:
@@ -78,7 +80,7 @@ def _doctor(_: argparse.Namespace) -> int:
 def _bench(arguments: argparse.Namespace) -> int:
     from labkit.lab.bench import bench_start
 
-    report = bench_start(arguments.rounds)
+    report = bench_start(arguments.rounds, arguments.sandbox)
     print(report.as_json() if arguments.json else report)
     return 0
 

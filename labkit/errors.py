@@ -23,6 +23,14 @@ class SandboxError(LabError):
     """The sandbox could not be made, or ended."""
 
 
+class NoSandbox(SandboxError):
+    """A sandbox that this machine cannot make; the message says what would let it."""
+
+
+class MissingFeature(LabError):
+    """The kernel lacks what this lab asked for. `details["missing"]`: feature -> the kernel's reason."""
+
+
 class ManifestError(LabError):
     """A manifest cannot be taken. `details["problems"]` lists file, document, field, message and remedy."""
 

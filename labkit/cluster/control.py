@@ -24,7 +24,7 @@ from labkit.cni.plugins import PLUGINS
 from labkit.control.store import Raw
 from labkit.control.watch import Event
 from labkit.dns import addon
-from labkit.linux import iptables
+from labkit.linux import iptables, probes
 from labkit.net.topology import POD_NETWORK, Machine, plan
 from labkit.sandbox.channel import Handler, Peer
 
@@ -50,9 +50,20 @@ class Control:
         self._work = Work(_report)
 
     async def start(
-        self, nodes: int, zones: Sequence[str], cni: str, variant: str, link: Mapping[str, Any], seed: int
+        self,
+        nodes: int,
+        zones: Sequence[str],
+        cni: str,
+        variant: str,
+        link: Mapping[str, Any],
+        seed: int,
+        needs: Sequence[str],
     ) -> Raw:
-        """Build the data centre and the cluster on it; returns the facts about them, with DNS answering."""
+        """Build the data centre and the cluster on it; returns the facts about them, with DNS answering.
+
+        Raises `MissingFeature` where the kernel has not all that the lab `needs`.
+        """
+        probes.require(needs)
         random.seed(seed)  # Mininet draws hardware addresses from it
         site = plan(nodes, zones)
         self._progress("network")
@@ -85,7 +96,6 @@ class Control:
             "cni": cni,
             "iptables": tables.value,
             "seed": seed,
-            "notes": datacenter.notes,
         }
 
     def _tell_dns(self, event: Event) -> None:

@@ -16,7 +16,7 @@ ICMP = {"icmp_ratelimit": "0", "icmp_msgs_per_sec": "100000", "icmp_msgs_burst":
 
 
 class DataCenter:
-    """Builds the site; `places` by name, `links` as plain facts for pictures, `notes` what could not be emulated.
+    """Builds the site; `places` by name, `links` as plain facts for pictures.
 
                       internet ── router ──┬── s-a ── node-1, node-3, …
                    203.0.113.10            └── s-b ── node-2, …
@@ -29,7 +29,6 @@ class DataCenter:
         self.site = site
         self.net = Underlay(_topo(site, link))
         self.net.start()
-        self.notes = self.net.notes
         for name in ("router", *(m.name for m in site.machines)):
             with netns.entered(self.net[name].netns):
                 _route()

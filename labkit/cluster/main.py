@@ -10,18 +10,18 @@ from labkit.cluster.roles import fork
 from labkit.cluster.traffic import TrafficRole
 from labkit.dns.server import Server
 from labkit.sandbox import syscalls
-from labkit.sandbox.channel import Peer
+from labkit.sandbox.channel import Peer, Stream
 from labkit.workloads.runtime import Runtime
 
 
-def main(channel: socket.socket) -> None:
+def main(channel: Stream) -> None:
     """Serve the client on `channel` until it goes. What ends a role ends the lab: its traceback is on stderr."""
     syscalls.name_process("labkit-control")
     roles = fork({"workload": Runtime, "dns": Server, "traffic": TrafficRole})
     asyncio.run(_control(channel, roles))
 
 
-async def _control(channel: socket.socket, sockets: dict[str, socket.socket]) -> None:
+async def _control(channel: Stream, sockets: dict[str, socket.socket]) -> None:
     control = Control(lambda step: client.notify("progress", step=step))
     roles = {name: await Peer.over(sock, control.events) for name, sock in sockets.items()}
     control.roles.update(roles)

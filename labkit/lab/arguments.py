@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labkit.errors import LabError
+from labkit.linux.features import BY_NAME
 from labkit.net.topology import plan
 
 CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
+SANDBOXES = ("auto", "namespaces", "uml")
+MEMORY = (128, 65536)
 LINK = ("bw", "delay", "jitter", "loss", "max_queue_size")
 _TIME = re.compile(r"\d+(\.\d+)?(us|ms|s)")
 
@@ -30,6 +33,28 @@ def check(nodes: int, zones: Sequence[str], cni: str, iptables: str, link: Mappi
             raise LabError(f"link has no {name!r}: it takes {', '.join(LINK)}")
         if why := _wrong(name, value):
             raise LabError(f"link[{name!r}] is {value!r}: {why}")
+
+
+def check_sandbox(sandbox: str, memory: int, needs: Sequence[str]) -> None:
+    """Raise `LabError` as `check` does."""
+    if sandbox not in SANDBOXES:
+        raise LabError(f"sandbox is {sandbox!r}: choose one of {', '.join(SANDBOXES)}")
+    least, most = MEMORY
+    if isinstance(memory, bool) or not isinstance(memory, int) or not least <= memory <= most:
+        raise LabError(f"memory is {memory!r}: megabytes are wanted, {least} to {most}")
+    for name in needs:
+        if name not in BY_NAME:
+            raise LabError(f"needs has {name!r}: a kernel's features are {', '.join(BY_NAME)}")
+
+
+def features(cni: str, iptables: str, link: Mapping[str, Any], needs: Sequence[str]) -> list[str]:
+    """The features of a kernel that a lab of these arguments uses beside what every lab does."""
+    asked = [*needs]
+    asked += ["bridge-nf"] if cni == "bridge" else []
+    asked += [f"iptables-{iptables}"] if iptables else []
+    asked += ["netem"] if link.keys() & {"delay", "jitter", "loss", "max_queue_size"} else []
+    asked += ["htb"] if "bw" in link else []
+    return list(dict.fromkeys(asked))
 
 
 def _wrong(name: str, value: Any) -> str:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 
 from labkit.linux import netns
 from labkit.linux.rtnetlink import Links
-from labkit.sandbox.channel import Peer
+from labkit.sandbox.channel import Peer, Stream
 
 
-def main(channel: socket.socket) -> None:
-    """Serve `pods`."""
+def main(channel: Stream) -> None:
+    """Serve `pods`, and `nothing`."""
     asyncio.run(_serve(channel))
 
 
-async def _serve(channel: socket.socket) -> None:
-    peer = await Peer.over(channel, {"pods": pods})
+async def _serve(channel: Stream) -> None:
+    peer = await Peer.over(channel, {"pods": pods, "nothing": lambda: None})
     await peer.closed()
 
 

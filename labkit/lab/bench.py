@@ -13,21 +13,43 @@ from typing import Any
 
 from labkit.lab.lab import Lab
 from labkit.lab.starting import start
+from labkit.sandbox import syscalls
 from labkit.sandbox.start import Sandbox
 
-SERVICES, PODS_EACH, REQUESTS, MORE_PODS = 10, 3, 3000, 20
+PODS_EACH, MORE_PODS, CALLS = 3, 20, 200
 
-# what, key of the measurement, factor to the unit, unit, target, what stands beside it, its key
+
+@dataclass(frozen=True)
+class Load:
+    """How much a sandbox is given, and what it should take: targets by the key of the measurement."""
+
+    services: int
+    requests: int
+    targets: dict[str, str]
+
+
+LOADS = {
+    "namespaces": Load(
+        10,
+        3000,
+        {"import": "< 0.3 s", "start": "0.8 s", "pod": "2 x", "requests": "1.5 s", "pss": "< 250 MB", "idle": "< 2 %"},
+    ),
+    "uml": Load(3, 1000, {"start": "4 s", "requests": "5 s", "pss": "< 300 MB", "call": "< 2 ms"}),
+}
+
+# what, key of the measurement, factor to the unit, unit, what stands beside it, its key
 FIGURES = (
-    ("import labkit.lab, show, learn", "import", 1, "s", "< 0.3 s", "", ""),
-    ("3 nodes alone, DNS answering", "empty", 1, "s", "", "the whole start", "start"),
-    ("3 nodes, 30 pods, 10 Services answering", "start", 1, "s", "0.8 s", "", ""),
-    ("a further pod, ready", "pod", 1000, "ms", "2 x", "bare netlink", "bare"),
-    ("the same behind a Service, rules on 3 nodes", "served pod", 1000, "ms", "", "bare netlink", "bare"),
-    (f"{REQUESTS} requests to a ClusterIP", "requests", 1, "s", "1.5 s", "to a pod's own address", "direct"),
-    ("resident memory, shared pages once (PSS)", "pss", 1, "MB", "< 250 MB", "", ""),
-    ("resident memory, process by process (RSS)", "rss", 1, "MB", "", "", ""),
-    ("idle CPU", "idle", 1, "%", "< 2 %", "", ""),
+    ("import labkit.lab, show, learn", "import", 1, "s", "", ""),
+    ("the sandbox alone", "sandbox", 1, "s", "", ""),
+    ("3 nodes alone, DNS answering", "empty", 1, "s", "the sandbox alone", "sandbox"),
+    ("3 nodes, {pods} pods, {services} Services answering", "start", 1, "s", "the sandbox alone", "sandbox"),
+    ("a further pod, ready", "pod", 1000, "ms", "bare netlink", "bare"),
+    ("the same behind a Service, rules on 3 nodes", "served pod", 1000, "ms", "bare netlink", "bare"),
+    ("{requests} requests to a ClusterIP", "requests", 1, "s", "to a pod's own address", "direct"),
+    ("a cell's call and its answer", "call", 1000, "ms", "", ""),
+    ("resident memory, shared pages once (PSS)", "pss", 1, "MB", "", ""),
+    ("resident memory, process by process (RSS)", "rss", 1, "MB", "", ""),
+    ("idle CPU", "idle", 1, "%", "", ""),
 )
 
 
@@ -58,53 +80,63 @@ class Report:
         return json.dumps([asdict(f) for f in self.figures], indent=1)
 
 
-def bench_start(rounds: int) -> Report:
+def bench_start(rounds: int, sandbox: str) -> Report:
     """Start labs one after another, each from a fresh interpreter as a notebook does, and measure each."""
+    load = LOADS[sandbox]
     found: dict[str, list[float]] = {}
     for _ in range(rounds):
-        command = [sys.executable, "-c", "from labkit.lab import bench; bench.one_round()"]
+        command = [sys.executable, "-c", f"from labkit.lab import bench; bench.one_round({sandbox!r})"]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         for name, value in json.loads(done.stdout).items():
             found.setdefault(name, []).append(value)
     m = {name: statistics.median(values) for name, values in found.items()}
+    sizes = {"pods": load.services * PODS_EACH, "services": load.services, "requests": load.requests}
     return Report(
         tuple(
-            Figure(name, m[key] * scale, unit, target, beside, m[key] / m[bare] if bare else None)
-            for name, key, scale, unit, target, beside, bare in FIGURES
+            Figure(
+                name.format(**sizes),
+                m[key] * scale,
+                unit,
+                load.targets.get(key, ""),
+                beside,
+                m[key] / m[bare] if bare else None,
+            )
+            for name, key, scale, unit, beside, bare in FIGURES
         )
     )
 
 
-def one_round() -> None:
+def one_round(sandbox: str) -> None:
     """Print one round's measurements as JSON."""
-    sys.stdout.write(json.dumps(_round()))
+    sys.stdout.write(json.dumps(_round(sandbox, LOADS[sandbox])))
 
 
-def _round() -> dict[str, float]:
-    found = {"import": _import_time(), "bare": _bare_pod()}
+def _round(sandbox: str, load: Load) -> dict[str, float]:
+    found = {"import": _import_time(), **_bare(sandbox)}
     began = time.perf_counter()
-    lab = start(nodes=3, name="bench")
+    lab = start(nodes=3, name="bench", sandbox=sandbox)
     found["empty"] = time.perf_counter() - began
     try:
-        lab.apply(_manifest())
+        lab.apply(_manifest(load.services))
         lab.wait()
-        _answering(lab)
+        _answering(lab, load.services)
         found["start"] = time.perf_counter() - began
         client = lab.pod("client")
         address = next(o["status"]["podIP"] for o in lab.objects("Pod") if o["metadata"]["name"].startswith("app-0-"))
-        found["requests"] = _timed(lambda: client.get("http://app-0", n=REQUESTS))
-        found["direct"] = _timed(lambda: client.get(f"http://{address}", n=REQUESTS))
+        found["requests"] = _timed(lambda: client.get("http://app-0", n=load.requests))
+        found["direct"] = _timed(lambda: client.get(f"http://{address}", n=load.requests))
+        found["call"] = _call(lab)
+        found |= _load(lab.facts["pid"])
         found["pod"] = _scaled(lab, "alone", MORE_PODS)
         found["served pod"] = _scaled(lab, "app-0", PODS_EACH + MORE_PODS)
-        found |= _load(lab.facts["pid"])
     finally:
         lab.close()
     return found
 
 
-def _answering(lab: Lab) -> None:
+def _answering(lab: Lab, services: int) -> None:
     """Every Service answers by name, from a pod."""
-    for i in range(SERVICES):
+    for i in range(services):
         errors = [e for e in lab.pod("client").get(f"http://app-{i}")["error"] if e]
         if errors:
             raise RuntimeError(f"app-{i} does not answer: {errors[0]}")
@@ -136,18 +168,30 @@ def _import_time() -> float:
     return time.perf_counter() - began - bare
 
 
-def _bare_pod() -> float:
-    sandbox = Sandbox("labkit.lab.bare:main")
+def _bare(kind: str) -> dict[str, float]:
+    """Seconds until a sandbox with nothing in it answers, and for each pod by netlink alone."""
+    began = time.perf_counter()
+    sandbox = Sandbox("labkit.lab.bare:main", kind)
+    sandbox.call("nothing")
+    answered = time.perf_counter() - began
     seconds: float = sandbox.call("pods", n=30)
     sandbox.close()
-    return seconds
+    return {"sandbox": answered, "bare": seconds}
+
+
+def _call(lab: Lab) -> float:
+    """Seconds for one question and its answer."""
+    began = time.perf_counter()
+    for _ in range(CALLS):
+        lab.get("svc/app-0")
+    return (time.perf_counter() - began) / CALLS
 
 
 def _load(launcher: int, seconds: float = 3.0) -> dict[str, float]:
     """Memory of all processes of the lab in MB, and the share of one CPU that they use while nobody asks anything."""
     processes = _tree(launcher)
     pss = rss = 0
-    for process in processes:
+    for process in _memories(processes):
         for line in (process / "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 pss += int(line.split()[1])
@@ -163,15 +207,24 @@ def _tree(pid: int) -> list[Path]:
     return [Path(f"/proc/{pid}"), *(p for child in children for p in _tree(int(child)))]
 
 
+def _memories(processes: list[Path]) -> list[Path]:
+    """Those that have memory of their own: User-Mode Linux has processes that share all of it, as threads do."""
+    found: list[Path] = []
+    for process in processes:
+        if not any(syscalls.share_memory(int(process.name), int(other.name)) for other in found):
+            found.append(process)
+    return found
+
+
 def _ticks(processes: list[Path]) -> int:
     """CPU time in hundredths of a second, which is the kernel's unit here (USER_HZ)."""
     fields = [(p / "stat").read_text().rpartition(")")[2].split() for p in processes]
     return sum(int(f[11]) + int(f[12]) for f in fields)
 
 
-def _manifest() -> list[dict[str, Any]]:
+def _manifest(services: int) -> list[dict[str, Any]]:
     objects: list[dict[str, Any]] = [_pod("client"), _deployment("alone", 0)]
-    for i in range(SERVICES):
+    for i in range(services):
         name = f"app-{i}"
         service = {"selector": {"app": name}, "ports": [{"port": 80}]}
         objects.append(_deployment(name, PODS_EACH))

@@ -23,13 +23,14 @@ class Lab:
     """A running cluster. `start` makes one, `close` ends it; as a context manager it closes itself.
 
     Names of things follow kubectl: "deployment/web", "svc/web", with "-n" as the `namespace` argument. Pods are named
-    "client", "shop/client", or by the beginning of their name where only one pod has it.
+    "client", "shop/client", or by the beginning of their name where only one pod has it. `sandbox` says in one line
+    what the lab lives in, and why.
     """
 
-    def __init__(self, sandbox: Sandbox, facts: dict[str, Any]) -> None:
+    def __init__(self, sandbox: Sandbox, facts: dict[str, Any], why: str) -> None:
         self._sandbox = sandbox
         self._facts = facts
-        self.notes: list[str] = facts["notes"]
+        self.sandbox = why
 
     def __enter__(self) -> Lab:
         return self
@@ -43,7 +44,7 @@ class Lab:
             zones.setdefault(zone, []).append(name)
         places = "; ".join(f"zone {zone}: {', '.join(names)}" for zone, names in zones.items())
         state = "" if self.running else " (closed)"
-        return "\n".join([f"Lab with {len(self._facts['nodes'])} nodes ({places}){state}", *self.notes])
+        return f"Lab with {len(self._facts['nodes'])} nodes ({places}){state}\nsandbox: {self.sandbox}"
 
     @property
     def running(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +11,17 @@ from pathlib import Path
 from labkit.errors import LabError
 from labkit.linux import iptables, netns
 from labkit.linux.rtnetlink import Links
-from labkit.sandbox.channel import Peer
+from labkit.sandbox.channel import Peer, Stream
 
 PROGRAMS = ("ip", "tc", "iptables", "nft", "conntrack", "curl", "dig", "ping", "tcpdump", "mnexec")
 
 
-def main(channel: socket.socket) -> None:
+def main(channel: Stream) -> None:
     """Serve one question, `probe`."""
     asyncio.run(_serve(channel))
 
 
-async def _serve(channel: socket.socket) -> None:
+async def _serve(channel: Stream) -> None:
     peer = await Peer.over(channel, {"probe": probe})
     await peer.closed()
 

@@ -1,4 +1,4 @@
-"""What a start is doing, in a line of the notebook that goes when it is done. Elsewhere: nothing."""
+"""What a start is doing, and then what it has led to, in a line of the notebook. Elsewhere: nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TEXT = "starting a lab"
 
 
 class Progress:
-    """Called with each step in words, from any thread. As a context manager it takes its line away at the end.
+    """Called with each step in words, from any thread; `done` with the outcome. An error takes the line away.
 
     The line is a widget, with a fixed text for pages without widgets: so the output is the same in every run.
     """
@@ -31,8 +31,12 @@ class Progress:
         if self._line is not None:
             self._line.value = f"<i>{TEXT}: {step} …</i>"
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def done(self, outcome: str) -> None:
         if self._line is not None:
+            self._line.value = f"<i>{outcome}</i>"
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is not None and self._line is not None:
             self._line.value = ""
 
 

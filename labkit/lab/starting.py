@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import os
 from collections.abc import Callable, Sequence
 from threading import Thread
 from typing import Any
 
-from labkit.lab import arguments
+from labkit.errors import LabError, MissingFeature, NoSandbox
+from labkit.lab import arguments, choice
 from labkit.lab.lab import Lab
 from labkit.lab.progress import Progress
-from labkit.sandbox.start import Sandbox
+from labkit.sandbox.start import MEMORY, Sandbox
 
 ENTRY = "labkit.cluster.main:main"
 
@@ -24,6 +26,9 @@ def start(
     cni: str = "ptp",
     iptables: str = "",
     link: dict[str, Any] | None = None,
+    sandbox: str = "",
+    needs: Sequence[str] = (),
+    memory: int = MEMORY,
     seed: int = 0,
     name: str = "lab",
     progress: Callable[[str], None] | None = None,
@@ -34,29 +39,53 @@ def start(
     cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
     iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
     link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
+    sandbox   "namespaces", "uml" (a kernel of its own, User-Mode Linux) or "auto": the first where this machine has it
+              and its kernel what the lab needs, else the second. Without it, what LABKIT_SANDBOX says, else "auto"
+    needs     features of the kernel that will be used, such as "ipvs": `labkit doctor` lists them
+    memory    megabytes for a kernel of its own
     seed      of names and addresses: the same seed and manifests give the same ones
     name      an earlier lab of this name in this process is closed first
     progress  called with each step in words; without one, a notebook shows a line while it starts
-    Raises `LabError` for arguments out of range, `SandboxError` where this machine has no sandbox for the lab.
+    Raises `LabError` for arguments out of range, `NoSandbox` where this machine has no sandbox for the lab,
+    `MissingFeature` where the one that was asked for lacks what the lab needs.
     """
-    arguments.check(nodes, zones, cni, iptables, link or {})
+    link = link or {}
+    wanted = sandbox or os.environ.get("LABKIT_SANDBOX", "") or "auto"
+    arguments.check(nodes, zones, cni, iptables, link)
+    arguments.check_sandbox(wanted, memory, needs)
     if earlier := _open.pop(name, None):
         earlier.close()
     shown = Progress()
     say = progress or shown
-    sandbox = Sandbox(ENTRY, handlers={"progress": lambda step: say(step)})
+    asked = {
+        "nodes": nodes, "zones": list(zones), "cni": cni, "variant": iptables, "link": link, "seed": seed,
+        "needs": arguments.features(cni, iptables, link, needs),
+    }  # fmt: skip
+    refused: dict[str, LabError] = {}
+    with shown:
+        for kind in choice.attempts(wanted):
+            try:
+                running, facts = _start(kind, memory, asked, say)
+            except (NoSandbox, MissingFeature) as error:
+                refused[kind] = error
+                continue
+            lab = _open[name] = Lab(running, facts, choice.why(kind, wanted, refused))
+            shown.done(lab.sandbox)
+            return lab
+    raise choice.failure(refused) from None
+
+
+def _start(kind: str, memory: int, asked: dict[str, Any], say: Callable[[str], None]) -> tuple[Sandbox, dict[str, Any]]:
+    """One attempt: the sandbox, and the facts about the lab in it."""
+    if kind == "uml" and not asked["variant"]:
+        asked = {**asked, "variant": "legacy"}  # its kernel has no other: it need not be found out
+    sandbox = Sandbox(ENTRY, kind, {"progress": lambda step: say(step)}, memory)
     Thread(target=_import_pandas, daemon=True).start()
     try:
-        with shown:  # after the sandbox has begun to start: both take their time side by side
-            facts = sandbox.call(
-                "start", nodes=nodes, zones=list(zones), cni=cni, variant=iptables, link=link or {}, seed=seed
-            )
+        return sandbox, sandbox.call("start", **asked)
     except BaseException:
         sandbox.close()
         raise
-    lab = Lab(sandbox, facts)
-    _open[name] = lab
-    return lab
 
 
 def _import_pandas() -> None:

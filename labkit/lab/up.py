@@ -12,7 +12,7 @@ from labkit.lab.starting import start
 PATIENCE = 10.0  # seconds for the manifests' pods to be ready; what is not is said, and may still become so
 
 
-def up(nodes: int, zones: Sequence[str], cni: str, manifests: Sequence[str]) -> int:
+def up(nodes: int, zones: Sequence[str], cni: str, manifests: Sequence[str], sandbox: str = "") -> int:
     """Start a lab, apply the manifests, show what runs, wait for a signal, end the lab.
 
     Raises `LabError` for wrong arguments and manifests, and where the lab ends by itself.
@@ -20,7 +20,8 @@ def up(nodes: int, zones: Sequence[str], cni: str, manifests: Sequence[str]) -> 
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in its background with SIGINT ignored
         signal.signal(number, _interrupt)
     try:
-        with start(nodes, zones, cni=cni, progress=lambda step: print(f"… {step}", flush=True)) as lab:  # noqa: T201
+        with start(nodes, zones, cni=cni, sandbox=sandbox, progress=_say) as lab:
+            print(lab)  # noqa: T201
             for manifest in manifests:
                 print(lab.apply(manifest).to_string(index=False))  # noqa: T201
             try:
@@ -34,6 +35,10 @@ def up(nodes: int, zones: Sequence[str], cni: str, manifests: Sequence[str]) -> 
     except KeyboardInterrupt:
         print("The lab has ended; nothing is left of it.", flush=True)  # noqa: T201
     return 0
+
+
+def _say(step: str) -> None:
+    print(f"… {step}", flush=True)  # noqa: T201
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -30,7 +30,8 @@ RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_GROUP, IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 27, 28
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
+IFLA_GROUP, IFLA_NET_NS_FD = 27, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER, BRPORT_HAIRPIN = 1, 4
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
@@ -48,10 +49,16 @@ class Links(Netlink):
 
     # ---- links
 
-    def add_link(self, name: str, kind: str, data: bytes = b"", index: int = 0, mtu: int = 0, up: bool = False) -> None:
-        """A new link of a `kind` that the kernel knows ("bridge", "vxlan", …); `data` are its IFLA_INFO_DATA."""
+    def add_link(
+        self, name: str, kind: str, data: bytes = b"", index: int = 0, mtu: int = 0, up: bool = False, below: int = 0
+    ) -> None:
+        """A new link of a `kind` that the kernel knows ("bridge", "vxlan", …); `data` are its IFLA_INFO_DATA.
+
+        below: the number of the link that it rests on, where its kind wants one.
+        """
         info = attr(IFLA_INFO_KIND, kind.encode()) + (attr(IFLA_INFO_DATA | NESTED, data) if data else b"")
         body = _ifinfo(index, up) + _name(name) + (u32(IFLA_MTU, mtu) if mtu else b"")
+        body += u32(IFLA_LINK, below) if below else b""
         self.request(RTM_NEWLINK, CREATE | EXCLUSIVE, body + attr(IFLA_LINKINFO | NESTED, info), f"add {kind} {name}")
 
     def add_veth(

@@ -12,6 +12,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from labkit.errors import LabError
 from labkit.linux import netns
 from labkit.linux.rtnetlink import Links
 
@@ -141,37 +142,36 @@ class LabSwitch(_LabNode, LinuxBridge):  # type: ignore[misc]
 
 
 class LabIntf(TCIntf):  # type: ignore[misc]
-    """An interface set up by netlink; bandwidth, delay and loss by `tc`, as Mininet's. `notes` says what failed."""
+    """An interface set up by netlink; bandwidth, delay and loss by `tc`, as Mininet's."""
 
     name: str
 
     def config(self, mac: str | None = None, ip: str | None = None, up: bool = True, **params: Any) -> dict[str, Any]:
         done: dict[str, Any] = Intf.config(self, mac=mac, ip=ip, up=up)
-        self.notes: list[str] = []
         wanted = {k: v for k, v in params.items() if k in SHAPING and v is not None}
         if wanted:
             done.update(TCIntf.config(self, up=None, **wanted))
         return done
 
     def tc(self, cmd: str, tc: str = "tc") -> str:
-        """Run one of Mininet's `tc` commands; what the kernel refuses becomes a note, not an error."""
-        output = self.cmd(cmd % (tc, self.name))
-        if output and " add " in cmd:
-            what = "delay and loss (netem)" if "netem" in cmd else "bandwidth (htb)"
-            self.notes.append(
-                f"{what} on {self.name} of {self.node.name} not emulated: {output.strip().splitlines()[0]}"
-            )
-            return ""
-        return output
+        """Run one of Mininet's `tc` commands. Raises `LabError`: Mininet would go on with a link of another kind."""
+        words = (cmd % (tc, self.name)).split()
+        run = self._run(words)
+        if run.returncode and "add" in words:
+            raise LabError(f"{' '.join(words)} on {self.node.name} failed: {run.stderr.strip()}")
+        return run.stdout
 
     def cmd(self, *args: Any, **_: Any) -> str:
         """Run a command in the node's namespace without a shell. Offload settings (`ethtool`) are left as they are."""
         words = " ".join(str(a) for a in args).split()
         if words[0] == "ethtool":
             return ""
-        with netns.entered(self.node.netns):
-            run = subprocess.run(words, capture_output=True, text=True)
+        run = self._run(words)
         return run.stdout if run.returncode == 0 else run.stdout + run.stderr
+
+    def _run(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        with netns.entered(self.node.netns):
+            return subprocess.run(words, capture_output=True, text=True)
 
     def setIP(self, ipstr: str, prefixLen: int | None = None) -> None:  # noqa: N802, N803
         address = ipstr if "/" in ipstr else f"{ipstr}/{prefixLen}"
@@ -225,12 +225,7 @@ class LabLink(Link):  # type: ignore[misc]
 
 
 class Underlay(Mininet):  # type: ignore[misc]
-    """A Mininet network of the classes above. `notes` says what the kernel could not emulate, in words."""
+    """A Mininet network of the classes above."""
 
     def __init__(self, topo: Topo) -> None:
         super().__init__(topo, switch=LabSwitch, host=LabHost, link=LabLink, intf=LabIntf, controller=None, build=False)
-
-    @property
-    def notes(self) -> list[str]:
-        ends = [intf for link in self.links for intf in (link.intf1, link.intf2)]
-        return [note for intf in ends for note in intf.notes]

@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 import socket
 import threading
+import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -18,18 +19,23 @@ from labkit.sandbox.channel import Handler, Peer
 
 T = TypeVar("T")
 
+PATIENCE = 30.0  # seconds without any sign of life after which the lab is taken for dead
+
 
 class Client:
-    """A `Peer` in a thread of its own; `handlers` get the events that the lab sends."""
+    """A `Peer` in a thread of its own; `handlers` get the events that the lab sends, `window` is the peer's."""
 
-    def __init__(self, sock: socket.socket, handlers: Mapping[str, Handler] | None = None) -> None:
+    def __init__(self, sock: socket.socket, handlers: Mapping[str, Handler] | None = None, window: int = 0) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="labkit channel", daemon=True)
         self._thread.start()
-        self._peer = self._await(Peer.over(sock, handlers or {}))
+        self._peer = self._await(Peer.over(sock, handlers or {}, early=True, window=window))
 
     def call(self, method: str, /, *, within: float | None = None, **params: Any) -> Any:
-        """Ask the lab and wait. Raises what the lab raised, `TimeoutError` after `within` seconds."""
+        """Ask the lab and wait. Raises what the lab raised, `TimeoutError` after `within` seconds.
+
+        However long the work takes, the lab shows that it lives; `SandboxError` where it does not.
+        """
         if self._loop.is_closed():
             raise SandboxError("the lab is closed")
         return self._await(self._peer.call(method, **params), within)
@@ -44,10 +50,27 @@ class Client:
         self._thread.join()
         self._loop.close()
 
-    def _await(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+    def _await(self, work: Coroutine[Any, Any, T], within: float | None = None) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        end = None if within is None else time.monotonic() + within
         try:
-            return future.result(timeout)
-        except (KeyboardInterrupt, concurrent.futures.TimeoutError):
+            while True:
+                left = PATIENCE if end is None else min(PATIENCE, end - time.monotonic())
+                try:
+                    return future.result(left)
+                except concurrent.futures.TimeoutError:
+                    if future.done() or (end is not None and time.monotonic() >= end):
+                        raise
+                self._sign_of_life()
+        except BaseException:
             future.cancel()
             raise
+
+    def _sign_of_life(self) -> None:
+        """Raises `SandboxError` where the lab has not said anything since it was last asked for a sign."""
+        if time.monotonic() - self._peer.heard > 2 * PATIENCE:
+            raise SandboxError(
+                f"the lab has given no sign of life for {2 * PATIENCE:g} s: it hangs, or is stopped. "
+                "End it with k.close(), and start a new one with lab.start()"
+            )
+        self._loop.call_soon_threadsafe(self._peer.ping)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from labkit.errors import SandboxError
+from labkit.errors import NoSandbox
 from labkit.sandbox import syscalls
 
 SCRATCH = ("/run", "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - fresh tmpfs mounts, not the host's directories
@@ -29,7 +29,7 @@ WRITABLE = {"/proc", "/proc/sys/net", *SCRATCH}
 def fence() -> None:
     """Make the mounts of the picture above in this process's (private) mount namespace, then verify them.
 
-    Raises `SandboxError` where one of them fails: the sandbox must not start half fenced.
+    Raises `NoSandbox` where one of them fails: the sandbox must not start half fenced.
     """
     try:
         syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
@@ -39,7 +39,7 @@ def fence() -> None:
             if Path(directory).is_dir() and not Path(directory).is_symlink():
                 empty(directory)
     except OSError as error:
-        raise SandboxError(
+        raise NoSandbox(
             f"the host's files could not be made read-only inside the lab ({error}); the lab was not started. "
             "A kernel of 5.12 or later is needed: `labkit doctor` says more"
         ) from error
@@ -61,10 +61,10 @@ def empty(directory: str) -> None:
 
 
 def verify() -> None:
-    """Raise `SandboxError` if anything of the host's is still writable."""
+    """Raise `NoSandbox` if anything of the host's is still writable."""
     exposed = [point for point, options in _mounts() if "rw" in options and point not in WRITABLE]
     if exposed or not os.statvfs("/").f_flag & os.ST_RDONLY:
-        raise SandboxError(f"still writable inside the lab: {', '.join(exposed) or '/'}; the lab was not started")
+        raise NoSandbox(f"still writable inside the lab: {', '.join(exposed) or '/'}; the lab was not started")
 
 
 def _proc() -> None:

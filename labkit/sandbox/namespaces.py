@@ -12,26 +12,19 @@ process with a single thread, which a notebook's kernel is not: hence a launcher
 
 from __future__ import annotations
 
-import gc
 import os
-import resource
 import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from labkit.errors import SandboxError, to_wire
+from labkit.errors import NoSandbox
 from labkit.sandbox import syscalls
-from labkit.sandbox.channel import EVENT, frame
+from labkit.sandbox.entry import Entry, failed, prepare, run
 from labkit.sandbox.mounts import fence
 
-Entry = Callable[[socket.socket], None]
-
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FENCED = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
 INSIDE = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
 
@@ -43,18 +36,12 @@ def main(argv: list[str]) -> int:
     if os.getppid() != client_pid:
         return 1  # the client has gone already, its number may be somebody else's
     channel = socket.socket(fileno=channel_fd)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    os.environ["PATH"] = f"{Path(sys.executable).parent}:{PATH}"
     try:
-        module, function = entry_name.split(":")
-        entry: Entry = getattr(import_module(module), function)
-        gc.collect()
-        gc.freeze()  # what is imported by now is shared by all processes of the lab
+        entry = prepare(entry_name)
         _user_namespace()
         syscalls.unshare(FENCED)
     except OSError as error:
-        return _failed(channel, SandboxError(_why_not(error)))
+        return failed(channel, NoSandbox(_why_not(error)))
     alive, hold = os.pipe()
     init = os.fork()
     if init == 0:
@@ -90,31 +77,16 @@ def _init(channel: socket.socket, alive: int, entry: Entry) -> NoReturn:
         _user_namespace(syscalls.CLONE_NEWNS)
         syscalls.unshare(INSIDE)
         syscalls.sethostname("labkit")
-    except (SandboxError, OSError) as error:
-        os._exit(_failed(channel, error if isinstance(error, SandboxError) else SandboxError(_why_not(error))))
-    os.chdir("/")
+    except (NoSandbox, OSError) as error:
+        os._exit(failed(channel, error if isinstance(error, NoSandbox) else NoSandbox(_why_not(error))))
     lab = os.fork()
     if lab == 0:
-        os._exit(_run(channel, entry))
+        os._exit(run(channel, entry))
     channel.close()
     while True:
         pid, status = os.waitpid(-1, 0)
         if pid == lab:
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
-
-
-def _run(channel: socket.socket, entry: Entry) -> int:
-    try:
-        entry(channel)
-    except SystemExit as end:
-        print(end, file=sys.stderr)  # noqa: T201 - what the client is told
-        return 1
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        return 1
-    finally:
-        sys.stderr.flush()
-    return 0
 
 
 def _user_namespace(also: int = 0) -> None:
@@ -138,17 +110,11 @@ def _user_namespace(also: int = 0) -> None:
     Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
 
 
-def _failed(channel: socket.socket, error: SandboxError) -> int:
-    channel.sendall(frame(EVENT, 0, "failed", {"error": to_wire(error)}))
-    return 3
-
-
 def _why_not(error: OSError) -> str:
     return (
         f"this machine does not let you make user namespaces ({error.strerror or error}), and you are not its root: "
         "allow them (`sudo sysctl -w kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0 "
-        "user.max_user_namespaces=15000`, as far as these exist), start the notebook as root, or, where you can do "
-        "neither (Binder, a hosted notebook server), run ./binder/lab on a machine of your own"
+        "user.max_user_namespaces=15000`, as far as these exist), or start the notebook as root"
     )
 
 

@@ -14,27 +14,36 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from labkit.errors import LabError, SandboxError, from_wire
-from labkit.sandbox.channel import Handler
+from labkit.sandbox.channel import SERIAL_WINDOW, Handler
 from labkit.sandbox.client import Client
 
-LAUNCHERS = {"namespaces": "labkit.sandbox.namespaces"}
+LAUNCHERS = {"namespaces": "labkit.sandbox.namespaces", "uml": "labkit.sandbox.uml"}
+MEMORY = 512  # megabytes of a kernel of its own
 GRACE = 3.0  # seconds that a lab gets to end by itself once the channel is closed
 
 
 class Sandbox:
     """A running sandbox: `call` asks the lab inside; `close` ends it and leaves nothing behind.
 
-    entry     "module:function" that runs inside, called with the channel's socket
+    entry     "module:function" that runs inside, called with the channel
+    kind      "namespaces", or "uml" with a kernel of its own that has `memory` megabytes
     handlers  event name -> function, called in the channel's thread
     Raises `SandboxError` where the sandbox cannot be made.
     """
 
-    def __init__(self, entry: str, kind: str = "namespaces", handlers: Mapping[str, Handler] | None = None) -> None:
+    def __init__(
+        self,
+        entry: str,
+        kind: str = "namespaces",
+        handlers: Mapping[str, Handler] | None = None,
+        memory: int = MEMORY,
+    ) -> None:
         mine, theirs = socket.socketpair()
         self.kind = kind
         self._failure: LabError | None = None
         self._stderr: deque[str] = deque(maxlen=200)
         command = [sys.executable, "-P", "-m", LAUNCHERS[kind], entry, str(theirs.fileno()), str(os.getpid())]
+        command += [str(memory)] if kind == "uml" else []
         with theirs:
             self.process = subprocess.Popen(
                 command,
@@ -48,7 +57,8 @@ class Sandbox:
             )
         self._reader = threading.Thread(target=self._read_stderr, name="labkit stderr", daemon=True)
         self._reader.start()
-        self._client = Client(mine, {**(handlers or {}), "failed": self._failed})
+        window = SERIAL_WINDOW if kind == "uml" else 0
+        self._client = Client(mine, {**(handlers or {}), "failed": self._failed}, window)
 
     @property
     def running(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from typing import Any
 
 CLONE_FS = 0x200
 CLONE_NEWNS = 0x20000
@@ -27,7 +28,8 @@ _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 0x1
 _SYS_MOUNT_SETATTR = 442  # the same number on every architecture (added in Linux 5.12)
-_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_SYS_KCMP, _KCMP_VM = 312, 1  # of x86-64
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 15, 36, 38
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -40,6 +42,13 @@ def _check(result: int, what: str) -> None:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), what)
+
+
+def call(number: int, *arguments: Any, what: str = "") -> int:
+    """A system call by its number, for those that the C library does not have."""
+    result: int = _libc.syscall(ctypes.c_long(number), *arguments)
+    _check(result, what)
+    return result
 
 
 def unshare(flags: int) -> None:
@@ -75,8 +84,7 @@ def make_writable(target: str) -> None:
 
 def _mount_setattr(target: str, flags: int, attr: _MountAttr) -> None:
     size = ctypes.c_size_t(ctypes.sizeof(attr))
-    args = (_AT_FDCWD, target.encode(), ctypes.c_uint(flags), ctypes.byref(attr), size)
-    _check(_libc.syscall(ctypes.c_long(_SYS_MOUNT_SETATTR), *args), target)
+    call(_SYS_MOUNT_SETATTR, _AT_FDCWD, target.encode(), ctypes.c_uint(flags), ctypes.byref(attr), size, what=target)
 
 
 def sethostname(name: str) -> None:
@@ -93,3 +101,19 @@ def name_process(name: str) -> None:
 def die_with_parent(signal: int) -> None:
     """Ask the kernel to send `signal` to this process when the *thread* that made it ends."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl")
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all processes below this one whose own parent ends."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0), "prctl")
+
+
+def no_new_privileges() -> None:
+    """Neither this process nor any that it starts can gain privileges (man 2 prctl)."""
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), 0, 0, 0), "prctl")
+
+
+def share_memory(pid: int, other: int) -> bool:
+    """Whether two processes are one address space (kcmp(2)); False where the kernel does not tell."""
+    same: int = _libc.syscall(ctypes.c_long(_SYS_KCMP), pid, other, _KCMP_VM, 0, 0)
+    return same == 0

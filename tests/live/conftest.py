@@ -1,4 +1,7 @@
-"""Live tests run in the sandbox; `inside` and the other helpers here are importable from every one of them."""
+"""Live tests run in a sandbox, each of them once in either kind; the helpers here are importable from all of them.
+
+@pytest.mark.sandbox("namespaces")    a test that needs what only this kind has; beside it stands what that is
+"""
 
 import sys
 from collections.abc import Iterator
@@ -12,9 +15,34 @@ from labs import SHOP
 
 from labkit import lab
 
+KINDS = ("namespaces", "uml")
+
+
+@pytest.fixture(scope="session", params=KINDS, autouse=True)
+def sandbox(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The kind of sandbox that labs get which say nothing else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABKIT_SANDBOX", request.param)
+        yield request.param
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sandbox(kind): the one kind of sandbox that has what the test needs")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out a test in the kind of sandbox that it cannot run in."""
+
+    def fits(item: pytest.Item) -> bool:
+        mark = item.get_closest_marker("sandbox")
+        return mark is None or item.callspec.params["sandbox"] in mark.args  # type: ignore[attr-defined]
+
+    config.hook.pytest_deselected(items=[item for item in items if not fits(item)])
+    items[:] = [item for item in items if fits(item)]
+
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[lab.Lab]:
+def shop(sandbox: str) -> Iterator[lab.Lab]:
     """A lab of three nodes in two zones with the shop in it, one for all tests of a file."""
     with lab.start(name="shop") as started:
         started.apply(SHOP)

@@ -16,7 +16,6 @@ import functools
 import importlib.util
 import inspect
 import os
-import socket
 import sys
 import traceback
 from collections.abc import Callable
@@ -25,10 +24,13 @@ from typing import Any
 
 import pytest
 
-from labkit.sandbox.channel import Peer
+from labkit.sandbox.channel import Peer, Stream
 from labkit.sandbox.start import Sandbox
 
 HERE = str(Path(__file__).parent)
+
+NFT = pytest.mark.sandbox("namespaces")  # User-Mode Linux has no nf_tables for IP packets
+VARIANTS = pytest.mark.parametrize("variant", [pytest.param("nft", marks=NFT), "legacy"])
 
 
 def in_sandbox(function: Callable[..., Any]) -> Callable[..., None]:
@@ -39,7 +41,7 @@ def in_sandbox(function: Callable[..., Any]) -> Callable[..., None]:
         before = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = HERE
         try:
-            sandbox = Sandbox("inside:main")
+            sandbox = Sandbox("inside:main", os.environ["LABKIT_SANDBOX"])
         finally:
             os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
         try:
@@ -53,12 +55,12 @@ def in_sandbox(function: Callable[..., Any]) -> Callable[..., None]:
     return test
 
 
-def main(channel: socket.socket) -> None:
+def main(channel: Stream) -> None:
     """The sandbox's side."""
     asyncio.run(_serve(channel))
 
 
-async def _serve(channel: socket.socket) -> None:
+async def _serve(channel: Stream) -> None:
     module: Any = None
 
     def load(path: str) -> None:

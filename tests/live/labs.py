@@ -8,11 +8,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from labkit.errors import SandboxError
 from labkit.lab import Lab
 
 ROOT = Path(__file__).parents[2]
@@ -47,19 +49,13 @@ def errors(rows: Any) -> list[str]:
     return sorted(set(rows["error"]) - {""})
 
 
-def inhabitants(launcher: int) -> set[int]:
-    """The processes in a lab's PID namespace, its init first of all, seen from outside."""
-    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
-    own = _pid_namespace("self")
-    inside = {ns for c in children if (ns := _pid_namespace(c)) not in ("", own)}
-    return {int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and _pid_namespace(p.name) in inside}
-
-
-def _pid_namespace(pid: str) -> str:
+def descendants(launcher: int) -> set[int]:
+    """All processes below a lab's launcher, seen from outside: the lab's own, or those of its kernel."""
     try:
-        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+        children = {int(c) for c in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()}
     except OSError:  # gone meanwhile
-        return ""
+        return set()
+    return children.union(*map(descendants, children))
 
 
 def alive(processes: set[int]) -> set[int]:
@@ -67,10 +63,18 @@ def alive(processes: set[int]) -> set[int]:
     return {p for p in processes if Path(f"/proc/{p}/exe").exists()}
 
 
-def named(processes: set[int], name: str) -> int:
-    """The one process of this name (as `ps -o comm` shows it)."""
-    (found,) = (p for p in processes if Path(f"/proc/{p}/comm").read_text().strip() == name)
-    return found
+def inside(lab: Lab, script: str) -> str:
+    """What a shell script prints that sees all of the lab's processes, whatever sandbox they live in."""
+    return lab.node("node-1").run(script).stdout
+
+
+def end_role(lab: Lab, role: str) -> None:
+    """SIGKILL one of the lab's own processes, from inside; the lab may end before it can say so."""
+    found = (
+        f'for p in /proc/[0-9]*; do read -r name <$p/comm; [ "$name" != labkit-{role} ] || kill -9 ${{p#/proc/}}; done'
+    )
+    with suppress(SandboxError):
+        inside(lab, found)
 
 
 def client(code: str, *, python: str = sys.executable, wrap: tuple[str, ...] = (), **env: str) -> subprocess.Popen[str]:

@@ -44,4 +44,4 @@ def node_with_pods(count: int) -> tuple[str, list[Place]]:
 def load(node: str, table: str, rules: str) -> None:
     """Load rules into a table of a node."""
     with netns.entered(node):
-        subprocess.run(["iptables-nft-restore"], input=f"*{table}\n{rules}COMMIT\n".encode(), check=True)
+        subprocess.run(["iptables-legacy-restore"], input=f"*{table}\n{rules}COMMIT\n".encode(), check=True)

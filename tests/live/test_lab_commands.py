@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from labs import ROOT, SHOP, alive, inhabitants, named
+from labs import ROOT, SHOP, alive, descendants
 
 import labkit
 
@@ -37,7 +37,7 @@ def until_ready(process: subprocess.Popen[str]) -> tuple[str, set[int]]:
         pytest.fail(f"it ended before it was ready: {printed}")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     (launcher,) = (int(c) for c in children)
-    return printed, inhabitants(launcher) | {launcher}
+    return printed, descendants(launcher) | {launcher}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -64,10 +64,12 @@ def test_up_that_is_interrupted_while_it_starts_ends_cleanly() -> None:
         assert process.returncode == 0
 
 
+@pytest.mark.sandbox("namespaces")  # in a kernel of their own its processes cannot be found from outside
 def test_up_says_when_its_lab_has_gone() -> None:
     with up("--nodes", "1") as process:
         _, processes = until_ready(process)
-        os.kill(named(processes, "labkit-dns"), signal.SIGKILL)
+        (dns,) = (p for p in processes if Path(f"/proc/{p}/comm").read_text() == "labkit-dns\n")
+        os.kill(dns, signal.SIGKILL)
         rest, _ = process.communicate(timeout=10)
         assert rest == "labkit: the lab ended by an error inside:\nthe dns process of the lab ended\n"
         assert process.returncode == 1

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from labs import SHOP, alive, client, inhabitants, named, wait_until
+from labs import SHOP, alive, client, descendants, end_role, wait_until
 
 from labkit import lab
 from labkit.errors import SandboxError
@@ -57,7 +57,7 @@ def test_the_host_is_the_same_beside_and_after_a_lab() -> None:
         k.trace("client", "http://web", namespace="shop")
         k.node("node-1").run("sysctl -qw net.ipv4.tcp_fin_timeout=7; ip link add left type bridge", check=True)
         assert host() == before
-        processes = inhabitants(k.facts["pid"]) | {k.facts["pid"]}
+        processes = descendants(k.facts["pid"]) | {k.facts["pid"]}
         assert len(processes) >= 6
     assert not alive(processes)
     assert host() == before
@@ -79,8 +79,8 @@ def test_nothing_is_left_after_sigkill(victim: str, tmp_path: Path) -> None:
     with client(LAB, TMPDIR=str(tmp_path)) as notebook:
         assert notebook.stdout
         launcher = int(notebook.stdout.readline())
-        processes = inhabitants(launcher) | {launcher}
-        wait_until(lambda: len(inhabitants(launcher)) > 6, 5, "the command in the pod")
+        processes = descendants(launcher) | {launcher}
+        wait_until(lambda: len(descendants(launcher)) > 6, 5, "the command in the pod")
         os.kill(notebook.pid if victim == "client" else launcher, signal.SIGKILL)
         wait_until(lambda: not alive(processes), 1.0, "the end of the lab")
         assert host() == before
@@ -92,8 +92,8 @@ def test_nothing_is_left_after_sigkill(victim: str, tmp_path: Path) -> None:
 def test_a_lab_that_loses_a_process_ends_and_says_so(role: str) -> None:
     before = host()
     k = lab.start(name="mortal", nodes=1)
-    processes = inhabitants(k.facts["pid"]) | {k.facts["pid"]}
-    os.kill(named(processes, f"labkit-{role}"), signal.SIGKILL)
+    processes = descendants(k.facts["pid"]) | {k.facts["pid"]}
+    end_role(k, role)
     wait_until(lambda: not alive(processes), 1.0, "the end of the lab")
     cause = "killed by signal 9" if role == "control" else f"the {role} process of the lab ended"
     for call in (k.pods, k.wait, lambda: k.apply(SHOP)):
@@ -123,8 +123,7 @@ def test_a_call_under_way_ends_with_the_process_that_served_it(role: str) -> Non
         "workload": lambda k: k.pod("one").run("sleep 60"),
         "traffic": lambda k: k.pod("one").get("http://127.0.0.1", n=100_000),
     }
-    victim = named(inhabitants(k.facts["pid"]), f"labkit-{role}")
-    killer = threading.Timer(0.2, os.kill, (victim, signal.SIGKILL))
+    killer = threading.Timer(0.2, end_role, (k, role))
     killer.start()
     with pytest.raises(SandboxError, match="ended"):
         calls[role](k)

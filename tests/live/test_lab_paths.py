@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from inside import NFT
 from labs import errors
 
 from labkit import lab
@@ -38,10 +39,13 @@ def service(name: str, app: str, node_port: int = 0, target: int = 8080) -> dict
 
 @pytest.fixture(
     scope="module",
-    params=[("ptp", "nft"), ("ptp", "legacy"), ("bridge", "nft"), ("bridge", "legacy")],
-    ids=lambda both: "-".join(both),
+    params=[
+        pytest.param((cni, variant), id=f"{cni}-{variant}", marks=NFT if variant == "nft" else ())
+        for cni in ("ptp", "bridge")
+        for variant in ("nft", "legacy")
+    ],
 )
-def k(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def k(sandbox: str, request: pytest.FixtureRequest) -> Iterator[Lab]:
     cni, variant = request.param
     objects = [pod(name, node) for name, node in ON.items()]
     objects += [service("to-near", "near"), service("to-far", "far"), service("to-abroad", "abroad", NODE_PORT)]

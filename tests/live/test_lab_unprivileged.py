@@ -69,7 +69,7 @@ def run(wrap: tuple[str, ...], code: str, uid: int) -> subprocess.CompletedProce
     command, environment = python_for(wrap)
     return subprocess.run(
         [*command, "-c", textwrap.dedent(code)],
-        env={**environment, "EXPECTED_UID": str(uid)}, capture_output=True, text=True, cwd="/", timeout=60,
+        env={**environment, "EXPECTED_UID": str(uid)}, capture_output=True, text=True, cwd="/", timeout=100,
     )  # fmt: skip
 
 
@@ -85,16 +85,33 @@ def test_root_without_power_has_the_whole_lab() -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
 
 
+@pytest.mark.sandbox("uml")
+def test_where_user_namespaces_are_forbidden_a_kernel_of_its_own_has_the_whole_lab() -> None:
+    done = run(WITHOUT_NAMESPACES, MAIN_JOB, 0)
+    assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
+
+
+@pytest.mark.sandbox("uml")
+def test_a_lab_that_may_choose_takes_what_works_and_says_why() -> None:
+    code = "from labkit import lab\nwith lab.start(nodes=1, sandbox='auto') as k: print(k.sandbox)"
+    done = run(WITHOUT_NAMESPACES, code, 0)
+    assert (done.stdout, done.stderr) == ("User-Mode Linux, because this machine allows no user namespaces\n", "")
+    done = run((), code, os.geteuid())
+    assert (done.stdout, done.stderr) == ("Linux namespaces, which this machine allows\n", "")
+
+
+@pytest.mark.sandbox("namespaces")
 def test_a_machine_without_user_namespaces_is_told_what_to_do() -> None:
     done = run(WITHOUT_NAMESPACES, START, 0)
     assert done.returncode == 1
     error = done.stderr.splitlines()[-1]
-    assert error.startswith("labkit.errors.SandboxError: this machine does not let you make user namespaces")
+    assert error.startswith("labkit.errors.NoSandbox: this machine does not let you make user namespaces")
     assert "sudo sysctl -w" in error
     assert "user.max_user_namespaces" in error
     assert "start the notebook as root" in error
 
 
+@pytest.mark.sandbox("namespaces")
 def test_the_doctor_says_so_too() -> None:
     done = run(WITHOUT_NAMESPACES, "import sys\nfrom labkit.cli import main\nsys.exit(main(['doctor']))", 0)
     assert done.returncode == 1

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from inside import in_sandbox
+from inside import VARIANTS, in_sandbox
 
 from labkit.api.objects import EndpointSlice, Node, Service, raw, view
 from labkit.errors import RuleError
@@ -19,7 +19,6 @@ from labkit.proxy.plan import ProxyConfig, plan
 from labkit.proxy.proxier import Proxier
 
 SERVICE = "kubernetes.io/service-name"
-VARIANTS = pytest.mark.parametrize("variant", [v.value for v in Variant])
 NODE = view(
     {"metadata": {"name": "node-1"}, "status": {"addresses": [{"type": "InternalIP", "address": "172.18.1.2"}]}}, Node
 )

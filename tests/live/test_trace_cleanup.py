@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from inside import in_sandbox
+from inside import VARIANTS, in_sandbox
 from trace_bed import SERVICES, Bed, taken
 
 from labkit.errors import NetlinkError, TraceError
@@ -30,8 +30,11 @@ def state(bed: Bed) -> tuple[Any, ...]:
         path = bed.places[name].netns
         with netns.entered(path):
             loggers.append(Path("/proc/sys/net/netfilter/nf_log/2").read_text())
-            rules.append(subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout)
-        if bed.variant is Variant.LEGACY:
+        if bed.variant is Variant.NFT:
+            with netns.entered(path):
+                listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True)
+            rules.append(listed.stdout)
+        else:
             iptables.save(path, bed.variant, "raw")  # an empty table appears when somebody looks at it, and stays
             rules.append(str(parse(iptables.save(path, bed.variant))))
     return rules, loggers, _sockets()
@@ -49,7 +52,7 @@ def _sockets() -> int:
     return found
 
 
-@pytest.mark.parametrize("variant", ["nft", "legacy"])
+@VARIANTS
 @in_sandbox
 async def test_nothing_is_left_behind(variant: str) -> None:
     bed = Bed("ptp", Variant(variant))
@@ -89,7 +92,7 @@ async def test_nothing_is_left_behind(variant: str) -> None:
     assert state(bed) == before
 
 
-@pytest.mark.parametrize("variant", ["nft", "legacy"])
+@VARIANTS
 @in_sandbox
 async def test_what_cannot_be_set_up_is_taken_back(variant: str) -> None:
     """Somebody else traces on one node already: the trace fails, and nothing of it stays on the others."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from inside import in_sandbox
+from inside import NFT, VARIANTS, in_sandbox
 from trace_bed import EMPTY, NODE_PORT, SERVICES, Bed, taken
 
 from labkit.linux import iptables, netns
@@ -62,7 +62,7 @@ async def _service(bed: Bed, tracer: Tracer, name: str) -> PacketPath:
     return path
 
 
-@pytest.mark.parametrize("variant", ["nft", "legacy"])
+@VARIANTS
 @pytest.mark.parametrize("cni", ["ptp", "bridge"])
 @in_sandbox
 async def test_every_kind_of_flow(cni: str, variant: str) -> None:
@@ -107,7 +107,7 @@ async def test_every_kind_of_flow(cni: str, variant: str) -> None:
     assert datagram.outcome == "answered"
 
 
-@pytest.mark.parametrize("variant", ["nft", "legacy"])
+@VARIANTS
 @in_sandbox
 async def test_sent_by_a_node(variant: str) -> None:
     bed = Bed("ptp", Variant(variant))
@@ -121,7 +121,7 @@ async def test_sent_by_a_node(variant: str) -> None:
     assert [hit.chain for hit in path.rules if "-j MASQUERADE" in hit.text] == ["KUBE-POSTROUTING"]
 
 
-@pytest.mark.parametrize("variant", ["nft", "legacy"])
+@VARIANTS
 @in_sandbox
 async def test_rejected_and_dropped(variant: str) -> None:
     bed = Bed("ptp", Variant(variant))
@@ -145,6 +145,7 @@ async def test_rejected_and_dropped(variant: str) -> None:
     assert path.outcome == "dropped by the policy of FORWARD (filter) on node-2"
 
 
+@NFT
 @in_sandbox
 async def test_variants_report_the_same_rules() -> None:
     """Conformance: two beds with equal rules, one of each variant, give equal hits."""
@@ -173,7 +174,7 @@ async def test_variants_report_the_same_rules() -> None:
     assert all(found["nft"])
 
 
-@pytest.mark.parametrize("variant", ["nft", "legacy"])
+@VARIANTS
 @in_sandbox
 async def test_model_and_kernel_agree(variant: str) -> None:
     bed = Bed("ptp", Variant(variant))

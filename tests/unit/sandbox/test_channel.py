@@ -1,8 +1,11 @@
 """The channel over a socket pair: requests cross both ways, errors keep their class, nothing hangs when an end goes."""
 
 import asyncio
+import os
 import socket
+import tty
 from collections.abc import Awaitable, Callable
+from io import FileIO
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.errors import ApiError, LabError, SandboxError
-from labkit.sandbox.channel import Peer
+from labkit.sandbox.channel import OPEN, SERIAL_WINDOW, Peer
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -40,6 +43,44 @@ def test_any_plain_value_comes_back_as_it_went(value: Any) -> None:
         assert await a.call("echo", value=value) == value
 
     run({"echo": lambda value: value}, work)
+
+
+def test_a_serial_line_is_never_sent_more_than_its_reader_holds() -> None:
+    async def over_a_terminal() -> None:
+        master, slave = os.openpty()
+        for fd in (master, slave):
+            tty.setraw(fd)
+        most = 0
+
+        class Counting(Peer):
+            def _send(self) -> None:
+                super()._send()
+                nonlocal most
+                most = max(most, self._unread)
+
+        a = await Counting.over(FileIO(master, "r+"), {}, early=True, window=SERIAL_WINDOW)
+        b = await Peer.over(FileIO(slave, "r+"), {"echo": lambda value: value})
+        asking = asyncio.ensure_future(a.call("echo", value="x" * 300_000))
+        await asyncio.sleep(0)
+        assert most == 0, "nothing before the other end is open"
+        b.notify(OPEN)
+        assert await asking == "x" * 300_000
+        assert most == SERIAL_WINDOW
+        a.close()
+        b.close()
+
+    asyncio.run(over_a_terminal())
+
+
+def test_a_peer_that_is_asked_for_a_sign_of_life_gives_one() -> None:
+    async def work(a: Peer, _: Peer) -> None:
+        before = a.heard
+        a.ping()
+        async with asyncio.timeout(5):
+            while a.heard == before:
+                await asyncio.sleep(0)
+
+    run({}, work)
 
 
 def test_a_large_answer_and_many_at_once() -> None:

@@ -1,0 +1,43 @@
+"""What a lab can ask of a kernel, by name: what it is for, and how to get it. Plain data; `probes` looks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A part of the kernel.
+
+    purpose  what a lab does with it
+    remedy   the command that brings it to this machine's own kernel; User-Mode Linux has it where that is empty
+    """
+
+    name: str
+    purpose: str
+    remedy: str = ""
+
+
+FEATURES = (
+    Feature("veth", "a pod's cable to its node", "sudo modprobe veth"),
+    Feature("bridge", "switches, pods on cni0", "sudo modprobe bridge"),
+    Feature("bridge-nf", 'Services for pods on cni0 (cni="bridge")', "sudo modprobe br_netfilter"),
+    Feature("vxlan", "overlay networks", "sudo modprobe vxlan"),
+    Feature("macvlan", "pods directly on the node's network", "sudo modprobe macvlan"),
+    Feature("tun", "tunnels that a program serves", "sudo modprobe tun"),
+    Feature("wireguard", "encryption between nodes", "sudo modprobe wireguard"),
+    Feature("openvswitch", "Open vSwitch's datapath", "sudo modprobe openvswitch"),
+    Feature("conntrack", "connection tracking", "sudo modprobe nf_conntrack_netlink"),
+    Feature("iptables-legacy", "kube-proxy's rules, older variant", "sudo modprobe iptable_nat"),
+    Feature("iptables-nft", "kube-proxy's rules, as on real nodes", "sudo modprobe nft_compat"),
+    Feature("nftables", "kube-proxy in nftables mode", "sudo modprobe nf_tables"),
+    Feature("ipset", "sets of addresses in rules", "sudo modprobe ip_set"),
+    Feature("ipvs", "kube-proxy in IPVS mode", "sudo modprobe ip_vs"),
+    Feature("htb", "links of limited bandwidth", "sudo modprobe sch_htb"),
+    Feature("tbf", "links of limited bandwidth, simple", "sudo modprobe sch_tbf"),
+    Feature("netem", "links with delay and loss", "sudo modprobe sch_netem"),
+    Feature("ebpf-tc", "eBPF programs on interfaces", "start the notebook as root"),
+    Feature("ebpf-xdp", "eBPF programs in front of the network stack", "start the notebook as root"),
+    Feature("ebpf-cgroup", "eBPF programs on sockets", "start the notebook as root"),
+)
+BY_NAME = {feature.name: feature for feature in FEATURES}
