@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     up.set_defaults(run=_up)
 
     doctor = commands.add_parser("doctor", help="what this machine offers for a lab, and what is missing")
+    doctor.add_argument("--json", action="store_true", help="the same as JSON")
     doctor.set_defaults(run=_doctor)
 
     bench = commands.add_parser("bench", help="measure, beside the bare tools, in one run")
@@ -69,11 +70,11 @@ def _up(arguments: argparse.Namespace) -> int:
     return up(arguments.nodes, arguments.zones.split(","), arguments.cni, arguments.manifest, arguments.sandbox)
 
 
-def _doctor(_: argparse.Namespace) -> int:
+def _doctor(arguments: argparse.Namespace) -> int:
     from labkit.lab.doctor import examine
 
     report = examine()
-    print(report)
+    print(report.as_json() if arguments.json else report)
     return 0 if report.usable else 1
 
 

@@ -9,33 +9,52 @@ from dataclasses import dataclass
 class Feature:
     """A part of the kernel.
 
-    purpose  what a lab does with it
-    remedy   the command that brings it to this machine's own kernel; User-Mode Linux has it where that is empty
+    purpose    what a lab does with it
+    remedy     the command that brings it to this machine's own kernel
+    sign       a regular expression that finds its use in a notebook's cells
+    notebooks  those in which it does (a test compares), or EVERY
+    instead    another feature that serves as well
     """
 
     name: str
     purpose: str
-    remedy: str = ""
+    remedy: str
+    sign: str = ""
+    notebooks: tuple[str, ...] = ()
+    instead: str = ""
 
 
+EVERY = ("every notebook",)
 FEATURES = (
-    Feature("veth", "a pod's cable to its node", "sudo modprobe veth"),
-    Feature("bridge", "switches, pods on cni0", "sudo modprobe bridge"),
-    Feature("bridge-nf", 'Services for pods on cni0 (cni="bridge")', "sudo modprobe br_netfilter"),
+    Feature("veth", "a pod's cable to its node", "sudo modprobe veth", notebooks=EVERY),
+    Feature("bridge", "switches, pods on cni0", "sudo modprobe bridge", notebooks=EVERY),
+    Feature("bridge-nf", 'Services for pods on cni0 (cni="bridge")', "sudo modprobe br_netfilter", r'cni="bridge"'),
     Feature("vxlan", "overlay networks", "sudo modprobe vxlan"),
     Feature("macvlan", "pods directly on the node's network", "sudo modprobe macvlan"),
     Feature("tun", "tunnels that a program serves", "sudo modprobe tun"),
     Feature("wireguard", "encryption between nodes", "sudo modprobe wireguard"),
     Feature("openvswitch", "Open vSwitch's datapath", "sudo modprobe openvswitch"),
-    Feature("conntrack", "connection tracking", "sudo modprobe nf_conntrack_netlink"),
-    Feature("iptables-legacy", "kube-proxy's rules, older variant", "sudo modprobe iptable_nat"),
-    Feature("iptables-nft", "kube-proxy's rules, as on real nodes", "sudo modprobe nft_compat"),
+    Feature("conntrack", "connection tracking", "sudo modprobe nf_conntrack_netlink", notebooks=EVERY),
+    Feature(
+        "iptables-legacy",
+        "kube-proxy's rules, older variant",
+        "sudo modprobe iptable_nat",
+        notebooks=EVERY,
+        instead="iptables-nft",
+    ),
+    Feature(
+        "iptables-nft",
+        "kube-proxy's rules, as on real nodes",
+        "sudo modprobe nft_compat",
+        notebooks=EVERY,
+        instead="iptables-legacy",
+    ),
     Feature("nftables", "kube-proxy in nftables mode", "sudo modprobe nf_tables"),
     Feature("ipset", "sets of addresses in rules", "sudo modprobe ip_set"),
     Feature("ipvs", "kube-proxy in IPVS mode", "sudo modprobe ip_vs"),
-    Feature("htb", "links of limited bandwidth", "sudo modprobe sch_htb"),
+    Feature("htb", "links of limited bandwidth", "sudo modprobe sch_htb", r'"bw":'),
     Feature("tbf", "links of limited bandwidth, simple", "sudo modprobe sch_tbf"),
-    Feature("netem", "links with delay and loss", "sudo modprobe sch_netem"),
+    Feature("netem", "links with delay and loss", "sudo modprobe sch_netem", r'"(delay|jitter|loss)":'),
     Feature("ebpf-tc", "eBPF programs on interfaces", "start the notebook as root"),
     Feature("ebpf-xdp", "eBPF programs in front of the network stack", "start the notebook as root"),
     Feature("ebpf-cgroup", "eBPF programs on sockets", "start the notebook as root"),

@@ -1,21 +1,10 @@
 """Who may start a lab: any user, with no privilege at all; and what a machine that forbids it is told."""
 
 import os
-import shutil
-import subprocess
-import sys
-import textwrap
 
 import pytest
-from labs import BOOKINFO, ROOT, SHOP
-
-NOBODY = 65534
-POWERLESS = ("--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
-AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *POWERLESS)
-# Root of a container keeps CAP_SETFCAP: the kernel asks for it where a user namespace is to have its root.
-IN_USER_NAMESPACE = ("unshare", "-Ur", "--", "setpriv", "--bounding-set=-all,+setfcap", "--no-new-privs")
-NO_MORE = 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"'
-WITHOUT_NAMESPACES = ("unshare", "-Ur", "--", "sh", "-c", NO_MORE, "sh", "setpriv", *POWERLESS)
+from labs import BOOKINFO, SHOP
+from users import AS_NOBODY, IN_USER_NAMESPACE, NOBODY, WITHOUT_NAMESPACES, run
 
 MAIN_JOB = f"""
 import os
@@ -44,33 +33,7 @@ with lab.start() as k:
     assert k.host("internet").run("id -u").stdout == "0\\n"
 print("done")
 """
-# setpriv itself still finds its way to a Python that its user cannot reach.
-USABLE = "import os, sys, labkit, msgspec; sys.exit(not os.access(sys.executable, os.X_OK))"
 START = "from labkit import lab\nlab.start(nodes=1).close()\nprint('done')"
-
-
-def python_for(wrap: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
-    """A Python that whoever `wrap` makes of us can run: this one, or the system's with this one's packages."""
-    environment = {**os.environ, "HOME": "/", "MPLCONFIGDIR": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    packages = next(p for p in sys.path if p.endswith("site-packages"))
-    for python, path in ((sys.executable, str(ROOT)), (f"/usr/bin/{version}", f"{ROOT}:{packages}")):
-        environment["PYTHONPATH"] = path
-        command = [*wrap, python, "-W", "error"]
-        tried = subprocess.run([*command, "-c", USABLE], env=environment, capture_output=True, cwd="/")
-        if tried.returncode == 0:
-            return command, environment
-    pytest.skip("no Python here that a user without privileges can run")
-
-
-def run(wrap: tuple[str, ...], code: str, uid: int) -> subprocess.CompletedProcess[str]:
-    if not all(shutil.which(tool) for tool in ("setpriv", "unshare")):
-        pytest.skip("setpriv and unshare (util-linux) are needed")
-    command, environment = python_for(wrap)
-    return subprocess.run(
-        [*command, "-c", textwrap.dedent(code)],
-        env={**environment, "EXPECTED_UID": str(uid)}, capture_output=True, text=True, cwd="/", timeout=100,
-    )  # fmt: skip
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -109,12 +72,3 @@ def test_a_machine_without_user_namespaces_is_told_what_to_do() -> None:
     assert "sudo sysctl -w" in error
     assert "user.max_user_namespaces" in error
     assert "start the notebook as root" in error
-
-
-@pytest.mark.sandbox("namespaces")
-def test_the_doctor_says_so_too() -> None:
-    done = run(WITHOUT_NAMESPACES, "import sys\nfrom labkit.cli import main\nsys.exit(main(['doctor']))", 0)
-    assert done.returncode == 1
-    assert "sandbox: none works" in done.stdout
-    assert "sudo sysctl -w" in done.stdout
-    assert done.stderr == ""
