@@ -12,6 +12,7 @@ from image import Image
 
 pytestmark = [pytest.mark.binder, pytest.mark.timeout(1800)]
 
+NOTEBOOKS = sorted(path.stem for path in (Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 TOKEN = {"JUPYTER_TOKEN": "secret"}
 # What a refused call answers (Docker: EPERM; clone3: ENOSYS), and what an allowed one does
 CALLS = """
@@ -111,6 +112,28 @@ def test_jupyterlab_opens_the_first_notebook(image: Image, start: tuple[str, int
     notebook, kernels = (json.loads(answer) for answer in done.stdout.splitlines())
     assert (notebook["name"], notebook["writable"]) == ("00_start.ipynb", True)
     assert kernels["default"] in kernels["kernelspecs"]
+
+
+def test_a_lab_gets_a_kernel_of_its_own(image: Image) -> None:
+    """User namespaces are refused here, and User-Mode Linux needs no privilege."""
+    found = json.loads(said(image, "labkit doctor --json"))
+    assert found["usable"]
+    assert found["serving"] == ["uml"]
+    assert found["machine"]["user_namespaces"] == "Operation not permitted"
+    assert (found["machine"]["capabilities"], found["machine"]["bounds"]) == ([], ["no_new_privs", "seccomp"])
+    assert {program["program"]["name"] for program in found["programs"] if not program["version"]} == set()
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_the_course_runs(image: Image, notebook: str) -> None:
+    done = image.run("labkit", "check", f"notebooks/{notebook}.ipynb")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_learner_fits_into_binders_memory(image: Image) -> None:
+    """JupyterLab, a kernel and its lab: mybinder.org gives one GB at least."""
+    measured = json.loads(said(image, "python tests/binder/measure.py 00_start"))["notebooks"]["00_start"]
+    assert measured["all"] < 1000, measured
 
 
 def test_a_container_leaves_nothing(image: Image) -> None:
