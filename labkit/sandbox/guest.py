@@ -31,6 +31,8 @@ LOADED = (
     "xt_comment", "xt_conntrack", "xt_mark", "xt_multiport", "xt_nat", "xt_recent", "xt_statistic", "xt_tcpudp",
 )  # fmt: skip
 """What every lab needs. Whatever else is asked for, the kernel lets modprobe load."""
+SETTINGS = {"route/error_cost": "0", "icmp_msgs_per_sec": "100000", "icmp_msgs_burst": "100000"}
+"""The whole kernel's: every refused packet is answered, or requests that are refused would time out."""
 MODPROBE = Path("/run/labkit/modprobe")
 
 
@@ -54,6 +56,8 @@ def _live(name: str) -> int:
         os.dup2(errors.fileno(), fd)
     _console(STARTED)
     syscalls.sethostname("labkit")
+    for setting, value in SETTINGS.items():
+        Path("/proc/sys/net/ipv4", setting).write_text(value)
     try:
         _modules()
     except OSError as error:
