@@ -16,7 +16,7 @@ BOUNDS = {"no_new_privs": "NoNewPrivs", "seccomp": "Seccomp"}  # what holds this
 # In a process of its own: it must have a single thread, and is changed by it. The network is asked for as well:
 # AppArmor, as Ubuntu sets it up, grants the first, with no capability in it.
 _USER_NAMESPACE = "unshare(CLONE_NEWUSER); unshare(CLONE_NEWNET)"
-_PTRACE = "call(101, 0, 0, 0, 0, what='ptrace')"  # of x86-64, where User-Mode Linux is: PTRACE_TRACEME
+_PTRACE = "trace_me()"
 WORDS = {"No space left on device": "user.max_user_namespaces allows no more"}  # what the kernel means
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container, cgroup 2 and 1
 

@@ -129,9 +129,9 @@ def _missing(report: Report) -> Iterator[str]:
     """What it costs, and the command that gets it."""
     parts = [(part, costs) for part in report.parts if part.missing and (costs := report.costs(part))]
     programs = [found.program for found in report.programs if not found.version]
-    if (report.serving and parts) or programs:
+    if parts or programs:
         yield "missing"
-    for part, costs in parts if report.serving else ():
+    for part, costs in parts:
         yield _row(part.feature.name, costs)
         yield _row("", report.remedy(part))
     for program in programs:

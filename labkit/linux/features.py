@@ -10,7 +10,8 @@ class Feature:
     """A part of the kernel.
 
     purpose    what a lab does with it
-    remedy     the command that brings it to this machine's own kernel
+    remedy     the command that brings it to this machine's own kernel; for eBPF, which no user namespace has, the one
+               that brings User-Mode Linux
     sign       a regular expression that finds its use in a notebook's cells
     notebooks  those in which it does (a test compares), or EVERY
     instead    another feature that serves as well
@@ -55,8 +56,8 @@ FEATURES = (
     Feature("htb", "links of limited bandwidth", "sudo modprobe sch_htb", r'"bw":'),
     Feature("tbf", "links of limited bandwidth, simple", "sudo modprobe sch_tbf"),
     Feature("netem", "links with delay and loss", "sudo modprobe sch_netem", r'"(delay|jitter|loss)":'),
-    Feature("ebpf-tc", "eBPF programs on interfaces", "start the notebook as root"),
-    Feature("ebpf-xdp", "eBPF programs in front of the network stack", "start the notebook as root"),
-    Feature("ebpf-cgroup", "eBPF programs on sockets", "start the notebook as root"),
+    Feature("ebpf-tc", "eBPF programs on interfaces", "sudo apt-get install user-mode-linux"),
+    Feature("ebpf-xdp", "eBPF programs in front of the network stack", "sudo apt-get install user-mode-linux"),
+    Feature("ebpf-cgroup", "eBPF programs on sockets", "sudo apt-get install user-mode-linux"),
 )
 BY_NAME = {feature.name: feature for feature in FEATURES}

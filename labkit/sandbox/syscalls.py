@@ -108,6 +108,11 @@ def adopt_orphans() -> None:
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0), "prctl")
 
 
+def trace_me() -> None:
+    """Let the parent trace this process, which is how User-Mode Linux runs its processes (man 2 ptrace)."""
+    _check(_libc.ptrace(0, 0, None, None), "ptrace")
+
+
 def no_new_privileges() -> None:
     """Neither this process nor any that it starts can gain privileges (man 2 prctl)."""
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), 0, 0, 0), "prctl")

@@ -71,6 +71,12 @@ def test_what_no_sandbox_has_is_told_with_its_cost_and_its_remedy() -> None:
     ]
 
 
+def test_where_no_lab_can_run_the_remedy_is_told() -> None:
+    told = str(report(BOTH, bridge="namespaces uml"))
+    assert "No lab can run here." in told
+    assert told.endswith("bridge                every notebook needs it\n                      sudo modprobe bridge")
+
+
 def test_one_iptables_is_enough() -> None:
     assert "missing" not in str(report(REFUSED, iptables_nft="uml"))
 
