@@ -73,7 +73,9 @@ async def test_a_new_corefile_is_taken_and_a_faulty_one_reported() -> None:
             server.event("MODIFIED", {"kind": "ConfigMap", "metadata": meta, "data": {"Corefile": corefile_}})
         answer = await output(client, "dig +noall +answer web.shop.svc.cluster.local")
         assert answer.split()[1] == "7"
-        await output(client, f"curl -sf http://{DNS_IP}:9154/metrics")
+        async with asyncio.timeout(10):  # the pages follow the names
+            while (await execute.run(client, f"curl -sf http://{DNS_IP}:9154/metrics", timeout=5)).code:
+                pass
         assert (await execute.run(client, f"curl -s http://{DNS_IP}:9153/metrics", timeout=5)).code == 7
         server.event("MODIFIED", {"kind": "ConfigMap", "metadata": meta, "data": {"Corefile": ".:53 {\n x\n}"}})
         assert events[0][0] == "corefile" and "line 2: plugin `x`" in events[0][1]["error"]

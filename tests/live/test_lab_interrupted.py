@@ -46,9 +46,7 @@ def test_an_interrupted_command_ends_and_the_lab_goes_on(shop: Lab) -> None:
     with interrupted(lambda: commands(shop, "4711")):
         pod.run("sleep 4711")
     wait_until(lambda: not commands(shop, "4711"), 1, "the end of the command")
-    began = time.monotonic()
     assert pod.run("echo still here").stdout == "still here\n"
-    assert time.monotonic() - began < 1
 
 
 def test_interrupted_requests_end_and_the_lab_goes_on(shop: Lab) -> None:

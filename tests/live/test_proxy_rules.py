@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from inside import VARIANTS, in_sandbox
+from inside import NFT, VARIANTS, in_sandbox
 
 from labkit.api.objects import EndpointSlice, Node, Service, raw, view
 from labkit.errors import RuleError
@@ -175,6 +175,7 @@ async def test_changes_in_any_sequence_leave_the_rules_of_a_fresh_start(variant:
         netns.delete(fresh)
 
 
+@NFT
 @in_sandbox
 async def test_more_services_than_one_transaction_takes() -> None:
     path = netns.create("node-1")
@@ -228,7 +229,7 @@ async def test_a_failed_sync_is_healed_by_the_next(variant: str) -> None:
 @in_sandbox
 async def test_nodes_side_by_side() -> None:
     paths = [netns.create(f"node-{n}") for n in (1, 2, 3)]
-    assert iptables.probe(paths[0]) is Variant.NFT
-    proxiers = [Proxier(path, Variant.NFT) for path in paths]
+    variant = iptables.probe(paths[0])
+    proxiers = [Proxier(path, variant) for path in paths]
     await asyncio.gather(*(p.sync(EVERY_KIND, THEIR_SLICES, NODE) for p in proxiers))
-    assert all(same(in_kernel(path, Variant.NFT), plan(EVERY_KIND, THEIR_SLICES, NODE)) for path in paths)
+    assert all(same(in_kernel(path, variant), plan(EVERY_KIND, THEIR_SLICES, NODE)) for path in paths)

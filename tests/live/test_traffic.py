@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -280,17 +279,11 @@ async def test_a_name_server_that_is_not_there() -> None:
 @in_sandbox
 async def test_three_thousand_requests_and_their_conntrack_entries() -> None:
     c = Cluster()
-    start = time.perf_counter()
     rows = await c.request(f"http://{VIP}/hostname", n=3000)
-    seconds = time.perf_counter() - start
     assert {row["status"] for row in rows} == {200}
     assert len({row["local"] for row in rows}) == 3000
-    start = time.perf_counter()
     flows = conntrack.dump(c.node, 6)
-    dumped = time.perf_counter() - start
     translated = [flow for flow in flows if flow.translated]
     assert len(translated) == 3000
     assert {flow.original.dst for flow in translated} == {VIP}
     assert {flow.state for flow in translated} <= {"TIME_WAIT", "CLOSE", "LAST_ACK", "FIN_WAIT", "CLOSE_WAIT"}
-    # client and servers share one core here: 1.2 s and 30 ms on an idle machine
-    assert seconds < 10 and dumped < 0.5

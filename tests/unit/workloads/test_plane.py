@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -252,18 +251,3 @@ def test_batching_of_changes_does_not_matter(steps):
         plane.start()  # controllers that start anew look at everything and find nothing to do
         assert plane.store.version == version
     assert ends[0] == ends[1] == ends[2]
-
-
-def test_speed():
-    """From apply to all slices planned: 10 Services, 30 pods, 3 nodes."""
-    objects = [raw for n in range(10) for raw in (service(f"s{n}"), deployment(f"s{n}"))]
-
-    def once() -> float:
-        plane = Plane()
-        start = time.perf_counter()
-        plane.apply(*objects)
-        seconds = time.perf_counter() - start
-        assert sum(len(s.endpoints) for s in plane.store.views(EndpointSlice)) == 30
-        return seconds
-
-    assert min(once() for _ in range(5)) < 0.06
