@@ -13,7 +13,7 @@ from typing import Any
 
 from labkit.lab.lab import Lab
 from labkit.lab.starting import start
-from labkit.sandbox import syscalls
+from labkit.linux import memory
 from labkit.sandbox.start import Sandbox
 
 PODS_EACH, MORE_PODS, CALLS = 3, 20, 200
@@ -189,36 +189,16 @@ def _call(lab: Lab) -> float:
 
 def _load(launcher: int, seconds: float = 3.0) -> dict[str, float]:
     """Memory of all processes of the lab in MB, and the share of one CPU that they use while nobody asks anything."""
-    processes = _tree(launcher)
-    pss = rss = 0
-    for process in _memories(processes):
-        for line in (process / "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                pss += int(line.split()[1])
-            elif line.startswith("Rss:"):
-                rss += int(line.split()[1])
+    processes = memory.below(launcher)
+    taken = {name: size / (1 << 20) for name, size in memory.resident(processes).items()}
     before = _ticks(processes)
     time.sleep(seconds)  # an observation of nothing has no condition to wait for
-    return {"pss": pss / 1024, "rss": rss / 1024, "idle": (_ticks(processes) - before) / seconds}
+    return {**taken, "idle": (_ticks(processes) - before) / seconds}
 
 
-def _tree(pid: int) -> list[Path]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [Path(f"/proc/{pid}"), *(p for child in children for p in _tree(int(child)))]
-
-
-def _memories(processes: list[Path]) -> list[Path]:
-    """Those that have memory of their own: User-Mode Linux has processes that share all of it, as threads do."""
-    found: list[Path] = []
-    for process in processes:
-        if not any(syscalls.share_memory(int(process.name), int(other.name)) for other in found):
-            found.append(process)
-    return found
-
-
-def _ticks(processes: list[Path]) -> int:
+def _ticks(processes: list[int]) -> int:
     """CPU time in hundredths of a second, which is the kernel's unit here (USER_HZ)."""
-    fields = [(p / "stat").read_text().rpartition(")")[2].split() for p in processes]
+    fields = [Path(f"/proc/{p}/stat").read_text().rpartition(")")[2].split() for p in processes]
     return sum(int(f[11]) + int(f[12]) for f in fields)
 
 

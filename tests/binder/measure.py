@@ -25,6 +25,8 @@ from urllib.request import Request, urlopen
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_core.paths import jupyter_runtime_dir
 
+from labkit.linux import memory
+
 PROJECT = Path(__file__).parents[2]
 NOTEBOOKS = PROJECT / "notebooks"
 
@@ -108,24 +110,15 @@ def execute(client: BlockingKernelClient, code: str) -> None:
 
 def pss(server: int) -> dict[str, int]:
     """Memory of the server, of the kernel below it, and of the lab below that."""
-    (kernel,) = children(server)
-    parts = {"jupyterlab": [server], "kernel": [kernel], "lab": below(kernel)}
-    found = {name: round(sum(map(of, processes)) / 1024) for name, processes in parts.items()}
+    everything = memory.below(server)
+    (kernel,) = (p for p in everything if parent(p) == server)
+    parts = {"jupyterlab": [server], "kernel": [kernel], "lab": [p for p in memory.below(kernel) if p != kernel]}
+    found = {name: round(memory.resident(processes)["pss"] / (1 << 20)) for name, processes in parts.items()}
     return {**found, "all": sum(found.values())}
 
 
-def of(process: int) -> int:
-    text = Path(f"/proc/{process}/smaps_rollup").read_text()
-    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("Pss:")))
-
-
-def children(process: int) -> list[int]:
-    threads = Path(f"/proc/{process}/task").iterdir()
-    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
-
-
-def below(process: int) -> list[int]:
-    return [p for child in children(process) for p in (child, *below(child))]
+def parent(process: int) -> int:
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 if __name__ == "__main__":
