@@ -19,8 +19,7 @@ NO_PTRACE = (
     "in a container, a seccomp profile that has ptrace, as Docker's own)"
 )
 NO_MEMORY = (
-    "the lab's kernel got no memory: end other labs (k.close()), give this one less with lab.start(memory=256), "
-    "or let this user, container or machine have more"
+    "the lab's kernel got no memory: end other labs (k.close()), or let this user, container or machine have more"
 )
 NO_DISK = (
     "the disk that holds the memory of the lab's kernel is full (/dev/shm, /tmp, or where TMPDIR points): make room, "
@@ -53,8 +52,8 @@ def known(console: str) -> str:
 
 def no_room(megabytes: int, reasons: Sequence[str]) -> str:
     return (
-        f"the memory of the lab's kernel, {megabytes} MB, has no place: {'; '.join(reasons)}. Make room, point TMPDIR "
-        "to a directory with room, or take less with lab.start(memory=256)"
+        f"the memory of the lab's kernel, {megabytes} MB, has no place: {'; '.join(reasons)}. Make room, or point "
+        "TMPDIR to a directory that has it"
     )
 
 
