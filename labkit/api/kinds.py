@@ -1,70 +1,76 @@
 """The kinds that the lab knows, and the names that people call them by: `svc`, `deployments`, `Deployment`, `ds.apps`.
 
-Source: the group-version-kinds of the schema (a test compares them); plurals, short names and scope are those of
-`kubectl api-resources` v1.34.
+`resources` lists those that are built in; a `Catalogue` has those of one API server, with its custom ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
-import msgspec
-
 from labkit.api.problem import Problem, nearest, required
+from labkit.api.resources import ALSO_SERVED, CREATED_ONLY, RBAC, STORED, Resource
 from labkit.errors import NotFound
 
+__all__ = ["BY_KIND", "RBAC", "RESOURCES", "Catalogue", "Resource", "problems", "resource", "store_kind"]
 
-class Resource(msgspec.Struct, frozen=True):
-    """A kind with the names of its collection; `group` is empty for the core group."""
-
-    kind: str
-    api_version: str
-    plural: str
-    short_names: tuple[str, ...] = ()
-    namespaced: bool = True
-
-    @property
-    def group(self) -> str:
-        return self.api_version.rpartition("/")[0]
-
-    @property
-    def singular(self) -> str:
-        return self.kind.lower()
-
-
-RBAC = "rbac.authorization.k8s.io/v1"
-
-RESOURCES = (
-    Resource("ConfigMap", "v1", "configmaps", ("cm",)),
-    Resource("Endpoints", "v1", "endpoints", ("ep",)),
-    Resource("Namespace", "v1", "namespaces", ("ns",), namespaced=False),
-    Resource("Node", "v1", "nodes", ("no",), namespaced=False),
-    Resource("PersistentVolumeClaim", "v1", "persistentvolumeclaims", ("pvc",)),
-    Resource("Pod", "v1", "pods", ("po",)),
-    Resource("Secret", "v1", "secrets"),
-    Resource("Service", "v1", "services", ("svc",)),
-    Resource("ServiceAccount", "v1", "serviceaccounts", ("sa",)),
-    Resource("DaemonSet", "apps/v1", "daemonsets", ("ds",)),
-    Resource("Deployment", "apps/v1", "deployments", ("deploy",)),
-    Resource("ReplicaSet", "apps/v1", "replicasets", ("rs",)),
-    Resource("StatefulSet", "apps/v1", "statefulsets", ("sts",)),
-    Resource("Job", "batch/v1", "jobs"),
-    Resource("EndpointSlice", "discovery.k8s.io/v1", "endpointslices"),
-    Resource("Ingress", "networking.k8s.io/v1", "ingresses", ("ing",)),
-    Resource("IngressClass", "networking.k8s.io/v1", "ingressclasses", namespaced=False),
-    Resource("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", ("netpol",)),
-    Resource("ClusterRole", RBAC, "clusterroles", namespaced=False),
-    Resource("ClusterRoleBinding", RBAC, "clusterrolebindings", namespaced=False),
-    Resource("Role", RBAC, "roles"),
-    Resource("RoleBinding", RBAC, "rolebindings"),
-)
-
+RESOURCES = STORED
 BY_KIND = {r.kind: r for r in RESOURCES}
 _BY_NAME = {name: r for r in RESOURCES for name in (r.singular, r.plural, *r.short_names)}
 
 
+class Catalogue:
+    """The resources of one API server: those built in, and the custom ones that are added and removed."""
+
+    def __init__(self) -> None:
+        self._served: dict[tuple[str, str], Resource] = {}
+        self._kinds: dict[tuple[str, str], Resource] = {}
+        self._stored: dict[str, Resource] = {}
+        self.add((*CREATED_ONLY, *ALSO_SERVED, *STORED))
+
+    def add(self, resources: Iterable[Resource]) -> None:
+        """Serve these too. The last one of a key is the one that `stored` gives."""
+        for each in resources:
+            self._served[each.api_version, each.plural] = each
+            self._kinds[each.api_version, each.kind] = each
+            if each.stored:
+                self._stored[each.key] = each
+
+    def remove(self, resources: Iterable[Resource]) -> None:
+        for each in resources:
+            self._served.pop((each.api_version, each.plural), None)
+            self._kinds.pop((each.api_version, each.kind), None)
+            self._stored.pop(each.key, None)
+
+    def served(self, api_version: str, plural: str) -> Resource | None:
+        """The resource at a path: ("apps/v1", "deployments")."""
+        return self._served.get((api_version, plural))
+
+    def of_kind(self, api_version: str, kind: str) -> Resource | None:
+        return self._kinds.get((api_version, kind))
+
+    def stored(self, key: str) -> Resource:
+        """The resource that the store keeps under `key` (`Resource.key`). Raises KeyError."""
+        return self._stored[key]
+
+    def all(self) -> tuple[Resource, ...]:
+        """Everything that is served, in order of group, version and plural."""
+        return tuple(sorted(self._served.values(), key=lambda r: (r.group, r.version, r.plural)))
+
+
+@cache
+def store_kind(api_version: str, kind: str) -> str:
+    """What the store keeps objects of this kind under: `Resource.key`, found without a catalogue."""
+    group = api_version.rpartition("/")[0]
+    known = BY_KIND.get(kind)
+    if known is not None and (known.group == group or any((r.group, r.kind) == (group, kind) for r in ALSO_SERVED)):
+        return kind
+    return f"{kind}.{group}" if group else kind
+
+
 def resource(name: str) -> Resource:
-    """The resource that `name` stands for: kind, singular, plural or short name, with or without ".group".
+    """The built-in resource that `name` stands for: kind, singular, plural or short name, with or without ".group".
 
     Case does not matter. Raises `NotFound`, with the nearest name, where there is none.
     """

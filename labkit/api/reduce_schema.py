@@ -20,16 +20,13 @@ from typing import Any
 
 import msgspec
 
+from labkit.api.resources import ALSO_SERVED, CREATED_ONLY, STORED
+
 KUBERNETES = "v1.34.0"
 OUTPUT = Path(__file__).with_name("schema.json.gz")
-KINDS = {
-    "v1": "Namespace Node Pod Service Endpoints ServiceAccount ConfigMap Secret PersistentVolumeClaim",
-    "apps/v1": "Deployment ReplicaSet StatefulSet DaemonSet",
-    "batch/v1": "Job",
-    "discovery.k8s.io/v1": "EndpointSlice",
-    "networking.k8s.io/v1": "Ingress IngressClass NetworkPolicy",
-    "rbac.authorization.k8s.io/v1": "Role RoleBinding ClusterRole ClusterRoleBinding",
-}
+BODIES = (("autoscaling/v1", "Scale"), ("policy/v1", "Eviction"), ("authentication.k8s.io/v1", "TokenRequest"),
+          ("v1", "DeleteOptions"), ("v1", "Status"))  # fmt: skip
+"""What is sent to subresources, or answered, besides the resources themselves."""
 OLD_PREFIX = "#/$defs/"
 NEW_PREFIX = "#/components/schemas/"
 
@@ -48,7 +45,7 @@ def read_definitions() -> dict[str, Schema]:
 
 def roots(definitions: dict[str, Schema]) -> set[str]:
     """Names of the definitions whose group-version-kind is listed in KINDS."""
-    wanted = {(version, kind) for version, kinds in KINDS.items() for kind in kinds.split()}
+    wanted = {(r.api_version, r.kind) for r in (*STORED, *ALSO_SERVED, *CREATED_ONLY)} | set(BODIES)
     found = {}
     for name, schema in definitions.items():
         for gvk in schema.get("x-kubernetes-group-version-kind", ()):

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from labkit.api import objects
+from labkit.api.kinds import Catalogue, store_kind
 from labkit.control import deletion, status
 from labkit.control.chance import Chance
 from labkit.control.index import Index, Key
@@ -42,9 +43,9 @@ def copy(raw: Raw) -> Raw:
 
 
 def key_of(raw: Raw) -> Key:
-    """(kind, namespace, name); the namespace of a cluster-scoped object is empty."""
+    """(kind, namespace, name); the kind as the store keeps it, an empty namespace where it has none."""
     metadata = raw["metadata"]
-    return raw["kind"], metadata.get("namespace", ""), metadata.get("name", "")
+    return store_kind(raw["apiVersion"], raw["kind"]), metadata.get("namespace", ""), metadata.get("name", "")
 
 
 def utc_now() -> datetime:
@@ -54,11 +55,13 @@ def utc_now() -> datetime:
 class Store:
     """Every object of the lab. Writes are synchronous: watchers hear of each before it returns.
 
-    seed: of uids and generated names; now: the clock. What it refuses is an `ApiError` with a real `Status`.
+    seed: of uids and generated names; now: the clock; `catalogue` has the resources that it keeps. What it refuses is
+    an `ApiError` with a real `Status`.
     """
 
     def __init__(self, seed: int = 0, now: Callable[[], datetime] = utc_now) -> None:
         self.chance = Chance(seed)
+        self.catalogue = Catalogue()
         self.now = now
         self._version = 0
         self._objects: dict[str, dict[tuple[str, str], Raw]] = {}

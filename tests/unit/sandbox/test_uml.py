@@ -14,7 +14,10 @@ from labkit.sandbox.modules import Modules
     [
         ("ptrace: Operation not permitted\ncheck_ptrace : expected SIGSTOP, got status = 9", "ptrace_scope"),
         ("Bus error - the host /dev/shm or /tmp mount likely just ran out of space\nKernel panic", "TMPDIR"),
-        ("setup_physmem - mapping 518733824 bytes of memory at 0x(____ptrval____) failed - errno = -12", "end other labs"),
+        (
+            "setup_physmem - mapping 518733824 bytes at 0x(____ptrval____) failed - errno = -12",
+            "end other labs",
+        ),
         ("Kernel panic - not syncing: System is deadlocked on memory\nOut of memory and no killable", "end other labs"),
         ("nothing that anybody knows", "nothing that anybody knows"),
     ],
