@@ -64,6 +64,11 @@ def invalid(kind: str, name: str, problems: Sequence[Problem]) -> ApiError:
     return error
 
 
+def plain_refusal(code: int, reason: str, message: str) -> ApiError:
+    """A refusal that names no object."""
+    return _refusal(code, reason, message)
+
+
 def _text(problem: Problem) -> str:
     return f"{problem.field}: {problem.message}"
 
