@@ -121,6 +121,24 @@ def test_items_of_a_list_are_owned_apart_and_keep_their_order():
     ] == [83, 81, 82]
 
 
+@pytest.mark.parametrize(
+    ("there", "applied", "merged"),
+    [
+        ("axb", "ba", "xba"),
+        ("abc", "", "abc"),
+        ("", "ba", "ba"),
+        ("abx", "cab", "cabx"),
+        ("xaby", "bca", "xbyca"),
+        ("axbycz", "cab", "xyczab"),
+    ],
+)
+def test_where_the_items_of_others_stay(there, applied, merged):
+    """In the order of structured-merge-diff: those of others before the next that both have."""
+    live = service(*({"port": ord(c), "name": c} for c in there))
+    wanted = service(*({"port": ord(c), "name": c} for c in applied))
+    assert "".join(port["name"] for port in apply(live, wanted)["spec"]["ports"]) == merged
+
+
 def test_the_protocol_is_tcp_where_it_is_not_said():
     live = stored(apply(None, service({"port": 80}), "one"))
     assert live["spec"]["ports"][0]["protocol"] == "TCP"

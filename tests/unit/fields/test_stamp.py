@@ -73,6 +73,13 @@ def test_a_removal_alone_gives_no_entry_and_no_time():
     assert new["metadata"]["managedFields"][0]["time"] == NOW
 
 
+def test_an_item_that_is_gone_is_nobodys():
+    old = stamp(None, stored(service({"port": 80}, {"port": 81})), "one", NOW)
+    new = stamp(old, {**old, "spec": {**old["spec"], "ports": old["spec"]["ports"][:1]}}, "two", LATER)
+    assert not any("81" in path for path in owners(new)["one"])
+    assert any("80" in path for path in owners(new)["one"])
+
+
 def test_an_atomic_value_is_owned_as_a_whole():
     old = stamp(
         None, stored({**service({"port": 80}), "spec": {"ports": [{"port": 80}], "selector": {"app": "a"}}}), "one", NOW
@@ -155,7 +162,7 @@ def test_not_through_a_subresource():
 
 
 def test_the_eleventh_updater_makes_the_oldest_two_ancient():
-    raw = stamp(None, config_map(k0="1"), "m0", "2025-01-01T00:00:00Z")
+    raw = stamp(None, config_map(k0="1"), "z", "2025-01-01T00:00:00Z")
     for i in range(1, 11):
         raw = stamp(raw, {**raw, "data": {**raw["data"], f"k{i}": "1"}}, f"m{i}", f"2025-01-01T00:00:{i:02}Z")
     found = owners(raw)
