@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from labkit.api import schema, validation
+from labkit.api import convert, schema, validation
 from labkit.api.defaults import default
 from labkit.api.problem import Problem
 from labkit.control import immutable, status
@@ -41,6 +41,7 @@ class Admission:
     def create(self, raw: Raw) -> Raw:
         """Check, complete and store a new object. Raises `ApiError`: BadRequest, Invalid, and those of the store."""
         self.check_structure(raw)
+        raw = convert.to_stored(raw)
         if raw["kind"] != "Node":  # a kubelet registers its node with a status; all others begin without one
             raw = {field: value for field, value in raw.items() if field != "status"}
         return self.store.create(self._admit(default(raw), None))
@@ -48,13 +49,13 @@ class Admission:
     def replace(self, raw: Raw) -> Raw:
         """Check, complete and store an object in place of the stored one. Raises as `create` does, and Conflict."""
         self.check_structure(raw)
-        new = default(raw)
+        new = default(convert.to_stored(raw))
         return self.store.replace(self._admit(new, self.store.get(*key_of(new))))
 
     def check_structure(self, raw: Raw) -> None:
         """Raises BadRequest, with all problems, where the object does not have the shape of its kind."""
         if problems := schema.problems(raw):
-            raise status.bad_request(problems)
+            raise status.undecodable(raw, problems)
 
     def _admit(self, new: Raw, old: Raw | None) -> Raw:
         kind, _, name = key_of(new)
