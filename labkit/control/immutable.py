@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from labkit.api.problem import Problem, forbidden, invalid
+from labkit.control.custom import definition
 
 Raw = dict[str, Any]
 REMEDY = "Delete the object and create it anew, or leave this field as it is."
@@ -53,6 +54,7 @@ def _at(raw: Any, path: tuple[str, ...]) -> Any:
 
 
 VALIDATORS = {
+    "CustomResourceDefinition": definition.problems,
     "DaemonSet": fixed("spec", "selector"),
     "Deployment": fixed("spec", "selector"),
     "EndpointSlice": fixed("addressType"),
