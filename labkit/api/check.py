@@ -14,8 +14,8 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
     """The structural faults of an object, and the semantic ones of what it is after defaulting.
 
     The semantic check relies on types, so it sees the object without the fields whose type is wrong; what it says
-    about those fields, or about anything that holds them, is left out. An unknown kind is checked no further; of one that may be custom only the
-    metadata is: its definition says the rest.
+    about those fields, or about anything that holds them, is left out. An unknown kind is checked no further; of one
+    that may be custom only the metadata is: its definition says the rest.
     """
     if kinds.is_foreign(obj):
         return schema.metadata_problems(obj)

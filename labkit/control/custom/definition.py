@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from labkit.api.problem import Problem, forbidden, invalid, required, unsupported
 from labkit.api.validation import syntax
 from labkit.control.custom import openapi, rules, structural
+from labkit.control.custom.naming import established
 
 Raw = dict[str, Any]
 
@@ -49,16 +50,6 @@ def problems(new: Raw, old: Raw | None) -> Iterator[Problem]:
     yield from _approval(new, old)
     if old is not None:
         yield from _changes(spec, old)
-
-
-def established(crd: Raw) -> bool:
-    return condition(crd, "Established") == "True"
-
-
-def condition(crd: Raw, name: str) -> str:
-    """The status of a condition; Unknown where it is not there."""
-    found = (c["status"] for c in crd.get("status", {}).get("conditions", ()) if c["type"] == name)
-    return next(found, "Unknown")
 
 
 def _group(group: str) -> Iterator[Problem]:

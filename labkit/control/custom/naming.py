@@ -11,6 +11,16 @@ from typing import Any
 Raw = dict[str, Any]
 
 
+def established(crd: Raw) -> bool:
+    return condition(crd, "Established") == "True"
+
+
+def condition(crd: Raw, name: str) -> str:
+    """The status of a condition; Unknown where it is not there."""
+    found = (c["status"] for c in crd.get("status", {}).get("conditions", ()) if c["type"] == name)
+    return next(found, "Unknown")
+
+
 def status(crd: Raw, others: Sequence[Raw], now: str) -> Raw:
     """The status that a definition must have beside the other ones of its group, which keep what names they have.
 
