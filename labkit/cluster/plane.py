@@ -11,6 +11,7 @@ from labkit.api.problem import Problem, invalid
 from labkit.cluster.work import Work
 from labkit.control.admission import Admission
 from labkit.control.apply import apply
+from labkit.control.custom.controller import Definitions
 from labkit.control.garbage import GarbageCollector
 from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
 from labkit.control.reconcile import Controller, Failure, Loop
@@ -45,6 +46,7 @@ class Plane:
             self.admission.validate(kind, _affordable)
         every: list[Controller] = [
             Namespaces(self.store),
+            Definitions(self.store),
             ServiceAccounts(self.store),
             GarbageCollector(self.store),
             Deployments(self.store),
