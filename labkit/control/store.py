@@ -21,6 +21,7 @@ from labkit.api import objects
 from labkit.api.kinds import Catalogue, store_kind
 from labkit.control import deletion, status
 from labkit.control.chance import Chance
+from labkit.control.history import History
 from labkit.control.index import Index, Key
 from labkit.control.watch import Event, EventType, Watch, Watches
 
@@ -66,9 +67,11 @@ class Store:
         self._version = 0
         self._objects: dict[str, dict[tuple[str, str], Raw]] = {}
         self._views: dict[Key, tuple[Raw, objects.Object]] = {}
+        self._texts: dict[Key, tuple[Raw, bytes]] = {}
         self._created: dict[Key, int] = {}
         self._indexes: dict[str, Index] = {}
         self._watches = Watches()
+        self.history = History()
         self._journal: list[tuple[Key, Raw | None, Event]] | None = None
         self.add_index("namespace", lambda raw: [raw["metadata"].get("namespace", "")])
         self.add_index("node", lambda raw: [raw["spec"].get("nodeName", "")] if raw["kind"] == "Pod" else [])
@@ -117,6 +120,24 @@ class Store:
         if self.find(*key) is raw:
             self._views[key] = raw, struct
         return struct
+
+    def encoded(self, raw: Raw) -> bytes:
+        """An object of this store as JSON, made once for each version."""
+        key = key_of(raw)
+        cached = self._texts.get(key)
+        if cached and cached[0] is raw:
+            return cached[1]
+        text = _encode(raw)
+        if self.find(*key) is raw:
+            self._texts[key] = raw, text
+        return text
+
+    def as_of(self, kind: str, version: int, namespace: str | None = None) -> tuple[Raw, ...]:
+        """What `list` gave at a version, 0 being now. Raises Expired (410) where it is too long ago."""
+        if version in (0, self._version):
+            return self.list(kind, namespace)
+        found = self.history.rewound(kind, self._objects.get(kind, {}), version)
+        return tuple(found[place] for place in sorted(found) if namespace is None or place[0] == namespace)
 
     def created(self, raw: Raw) -> int:
         """A number that is greater the later the object was created (timestamps tell whole seconds only)."""
@@ -218,8 +239,8 @@ class Store:
             raise
         finally:
             self._journal = None
-        for _, _, event in journal:
-            self._watches.announce(event)
+        for key, _, event in journal:
+            self._announce(key[0], event)
         self._watches.dispatch()
 
     def watch(self, kinds: Iterable[str] | None, callback: Callable[[Event], None], initial: bool = True) -> Watch:
@@ -286,8 +307,12 @@ class Store:
         if self._journal is not None:
             self._journal.append((key, old, event))
             return
-        self._watches.announce(event)
+        self._announce(key[0], event)
         self._watches.dispatch()
+
+    def _announce(self, kind: str, event: Event) -> None:
+        self.history.add(kind, event)
+        self._watches.announce(kind, event)
 
     def _put(self, key: Key, raw: Raw | None) -> None:
         found = self._objects.setdefault(key[0], {})
@@ -295,6 +320,7 @@ class Store:
         for index in self._indexes.values():
             index.move(key, old, raw)
         self._views.pop(key, None)
+        self._texts.pop(key, None)
         if raw is None:
             found.pop(key[1:], None)
         else:
