@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from labkit.api.resources import Resource
-from labkit.apiserver import refusals
+from labkit.control import refusals, status
 from labkit.apiserver.http.messages import Request
 
 JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
-ACCEPTED = f"{JSON}, {YAML}, {PROTOBUF}"
+ACCEPTED = (JSON, YAML, PROTOBUF)
 Raw = dict[str, Any]
 
 
@@ -33,7 +33,7 @@ def value(body: bytes, media: str) -> Any:
         from labkit.apiserver.protobuf import decode  # its field numbers are a file that few clients need
 
         return decode(body)
-    raise refusals.unsupported_media(ACCEPTED)
+    raise refusals.unsupported_media_type(ACCEPTED)
 
 
 def object_of(request: Request, resource: Resource) -> Raw:
@@ -44,17 +44,17 @@ def object_of(request: Request, resource: Resource) -> Raw:
 def typed(found: Any, api_version: str, kind: str) -> Raw:
     """The value as an object of this kind. Raises BadRequest where it is none, or says to be another."""
     if not isinstance(found, dict):
-        raise refusals.bad_request(f"the object provided is unrecognized (must be of type {kind}): it is no object")
+        raise status.bad_request(f"the object provided is unrecognized (must be of type {kind}): it is no object")
     if found.get("kind") not in (None, "", kind):
         given = str(found["kind"])[:100]
-        raise refusals.bad_request(f"{given} in version {str(found.get('apiVersion'))[:100]!r} cannot be handled as a {kind}")
+        raise status.bad_request(f"{given} in version {str(found.get('apiVersion'))[:100]!r} cannot be handled as a {kind}")
     given = found.get("apiVersion")
     if given not in (None, "", api_version):
-        raise refusals.bad_request(
+        raise status.bad_request(
             f"the API version in the data ({str(given)[:100]}) does not match the expected API version ({api_version})"
         )
     if not isinstance(found.get("metadata"), dict | None):
-        raise refusals.bad_request("json: cannot unmarshal metadata into Go struct field .metadata of type v1.ObjectMeta")
+        raise status.bad_request("json: cannot unmarshal metadata into Go struct field .metadata of type v1.ObjectMeta")
     return {**found, "apiVersion": api_version, "kind": kind}
 
 
@@ -62,9 +62,9 @@ def _json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise refusals.bad_request(f"couldn't get version/kind; json parse error: {error}") from None
+        raise status.bad_request(f"couldn't get version/kind; json parse error: {error}") from None
     except RecursionError:
-        raise refusals.bad_request("couldn't get version/kind; json parse error: exceeded max depth") from None
+        raise status.bad_request("couldn't get version/kind; json parse error: exceeded max depth") from None
 
 
 def _yaml(body: bytes) -> Any:
@@ -73,7 +73,7 @@ def _yaml(body: bytes) -> Any:
     try:
         documents, problems = yamltext.parse(body.decode())
     except UnicodeDecodeError as error:
-        raise refusals.bad_request(f"error converting YAML to JSON: {error}") from None
+        raise status.bad_request(f"error converting YAML to JSON: {error}") from None
     if problems:
-        raise refusals.bad_request(problems[0].message)
+        raise status.bad_request(problems[0].message)
     return documents[0].value if documents else None

@@ -8,10 +8,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from labkit.apiserver import refusals
+from labkit.control import refusals
 
 Form = Literal["object", "table", "metadata"]
-ACCEPTED = "application/json"
+ACCEPTED = ("application/json",)
 FORMS: dict[str, Form] = {"Table": "table", "PartialObjectMetadata": "metadata", "PartialObjectMetadataList": "metadata"}
 PLAIN = frozenset({"", "*/*", "application/*", "application/json"})
 
@@ -35,6 +35,6 @@ def form(accept: str) -> Form:
 def content_type(wanted: Form, listed: bool) -> str:
     """The media type of an answer in a form, as clients compare it."""
     if wanted == "object":
-        return ACCEPTED
+        return ACCEPTED[0]
     name = "Table" if wanted == "table" else "PartialObjectMetadataList" if listed else "PartialObjectMetadata"
-    return f"{ACCEPTED};as={name};v=v1;g=meta.k8s.io"
+    return f"{ACCEPTED[0]};as={name};v=v1;g=meta.k8s.io"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from labkit.apiserver import refusals
+from labkit.control import status
 from labkit.apiserver.http.messages import Request
 from labkit.apiserver.routes import TRUE
 from labkit.errors import ApiError
@@ -55,7 +55,7 @@ def listing(request: Request, watching: bool) -> ListOptions:
     start = None
     if token and not watching:
         if version > 0:
-            raise refusals.bad_request("specifying resource version is not allowed when using continue")
+            raise status.bad_request("specifying resource version is not allowed when using continue")
         version, start = continued(token)
         match = "Exact"
     return ListOptions(
@@ -107,7 +107,7 @@ def continued(text: str) -> tuple[int, tuple[str, str]]:
         found = msgspec.json.decode(urlsafe_b64decode(text + "=="))
         return int(found["rv"]), (str(found["start"][0]), str(found["start"][1]))
     except (ValueError, TypeError, KeyError, IndexError, msgspec.DecodeError, RecursionError):
-        raise refusals.bad_request("continue key is not valid: it was not made by this server") from None
+        raise status.bad_request("continue key is not valid: it was not made by this server") from None
 
 
 def _contradiction(request: Request, watching: bool, match: str, initial: bool | None, version: int) -> str:
@@ -134,7 +134,9 @@ def _invalid(problem: str, kind: str = "ListOptions") -> ApiError:
     field, _, message = problem.partition(": ")
     cause = {"reason": "FieldValueInvalid", "message": message, "field": field}
     details = {"group": "meta.k8s.io", "kind": kind, "causes": [cause]}
-    return refusals.refusal(422, f'{kind}.meta.k8s.io "" is invalid: {problem}', "Invalid", details)
+    error = status.refusal(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {problem}')
+    error.details["status"]["details"] = details
+    return error
 
 
 def _version(text: str) -> int:
@@ -142,7 +144,7 @@ def _version(text: str) -> int:
         return -1
     if not (text.isascii() and text.isdecimal()) or len(text) > 18:
         detail = f'resourceVersion: Invalid value: "{text[:100]}": strconv.ParseUint: parsing "{text[:100]}": invalid syntax'
-        raise refusals.bad_request(detail)
+        raise status.bad_request(detail)
     return int(text)
 
 
@@ -153,9 +155,9 @@ def _number(request: Request, name: str) -> int:
     try:
         number = int(text[:30])
     except ValueError:
-        raise refusals.bad_request(f'strconv.ParseInt: parsing "{text[:100]}": invalid syntax') from None
+        raise status.bad_request(f'strconv.ParseInt: parsing "{text[:100]}": invalid syntax') from None
     if number < 0:
-        raise refusals.bad_request(f"{name}: Invalid value: {number}: must be greater than or equal to 0")
+        raise status.bad_request(f"{name}: Invalid value: {number}: must be greater than or equal to 0")
     return number
 
 

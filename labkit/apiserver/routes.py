@@ -14,7 +14,7 @@ import msgspec
 
 from labkit.api.kinds import Catalogue
 from labkit.api.resources import Resource
-from labkit.apiserver import refusals
+from labkit.control import refusals
 
 TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 COLLECTION = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
@@ -63,21 +63,21 @@ def parse(method: str, path: str, watching: bool, catalogue: Catalogue) -> Route
         return None
     resource = catalogue.served(version, rest[0])
     if resource is None:
-        raise refusals.no_such_resource()
+        raise refusals.not_served()
     name, sub = (rest[1] if len(rest) > 1 else ""), (rest[2] if len(rest) > 2 else "")
     if sub and sub not in resource.subresources:
-        raise refusals.no_such_resource()
+        raise refusals.not_served()
     if len(rest) > 3 and sub not in CONNECTED:
-        raise refusals.no_such_resource()
-    verb = _verb(method, name, sub, watching or old_watch)
+        raise refusals.not_served()
+    verb = _verb(resource, method, name, sub, watching or old_watch)
     if resource.namespaced and not namespace and (name or verb not in ("list", "watch")):
         if resource.verbs != ("create",) or name:
-            raise refusals.not_allowed()
+            raise refusals.method_not_allowed(resource, verb)
     if namespace and not resource.namespaced:
         if resource.plural != "namespaces":
-            raise refusals.no_such_resource()
+            raise refusals.not_served()
     if not sub and verb not in resource.verbs:
-        raise refusals.not_allowed()
+        raise refusals.method_not_allowed(resource, verb)
     return Route(verb, resource, namespace, name, sub, "/".join(rest[3:]))
 
 
@@ -99,9 +99,9 @@ def _namespace(rest: list[str]) -> tuple[str, list[str]]:
     return rest[1], rest[2:]
 
 
-def _verb(method: str, name: str, sub: str, watching: bool) -> str:
+def _verb(resource: Resource, method: str, name: str, sub: str, watching: bool) -> str:
     known = BELOW if sub else OBJECT if name else COLLECTION
     verb = known.get(method)
     if verb is None:
-        raise refusals.not_allowed()
+        raise refusals.method_not_allowed(resource, method.lower())
     return "watch" if watching and not sub and verb in ("get", "list") else verb

@@ -14,7 +14,7 @@ import msgspec
 
 from labkit.api import selectors
 from labkit.api.resources import Resource
-from labkit.apiserver import refusals
+from labkit.control import status
 from labkit.errors import ManifestError
 
 Raw = dict[str, Any]
@@ -67,13 +67,13 @@ def selects(resource: Resource, labels: str, fields: str, custom: tuple[str, ...
     try:
         required = selectors.parse(labels)
     except ManifestError as error:
-        raise refusals.bad_request(error.message) from None
+        raise status.bad_request(error.message) from None
     conditions = parse_fields(fields)
     known = {"metadata.name", "metadata.namespace", *FIELDS.get(resource.key, ()), *custom}
     for condition in conditions:
         if condition.field not in known:
             version = f"{resource.group}/{resource.version}"
-            raise refusals.bad_request(
+            raise status.bad_request(
                 f'Unable to find "{version}, Resource={resource.plural}" that match label selector "{labels}", '
                 f'field selector "{fields}": field label not supported: {condition.field}'
             )
@@ -127,7 +127,7 @@ def _condition(term: str) -> Condition:
             if term.startswith(sign, index):
                 value = term[index + len(sign) :]
                 return Condition(term[:index], _plain(value, term), sign != "!=")
-    raise refusals.bad_request(f"invalid selector: '{term}'; can't understand '{term}'")
+    raise status.bad_request(f"invalid selector: '{term}'; can't understand '{term}'")
 
 
 def _plain(value: str, term: str) -> str:
@@ -138,10 +138,10 @@ def _plain(value: str, term: str) -> str:
         if letter == "\\":
             escaped = next(letters, "")
             if escaped not in ("\\", ",", "="):
-                raise refusals.bad_request(f"invalid field selector: invalid escape sequence in '{term}'")
+                raise status.bad_request(f"invalid field selector: invalid escape sequence in '{term}'")
             found.append(escaped)
         elif letter in ",=":
-            raise refusals.bad_request(f"invalid field selector: unescaped character in '{term}'")
+            raise status.bad_request(f"invalid field selector: unescaped character in '{term}'")
         else:
             found.append(letter)
     return "".join(found)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from labkit.api import pruning, schema, validation
+from labkit.api import convert, pruning, schema, validation
 from labkit.api.defaults import default
 from labkit.api.problem import Problem
 from labkit.control import immutable, status
@@ -60,19 +60,19 @@ class Admission:
 
     def create(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Check, complete and store a new object. Raises `ApiError`: BadRequest, Invalid, and those of the store."""
-        raw = self.structured(raw, options)
+        raw = convert.to_stored(self.structured(raw, options))
         if raw["kind"] != "Node":  # a kubelet registers its node with a status; all others begin without one
             raw = {field: value for field, value in raw.items() if field != "status"}
         return self.store.create(self._admit(default(raw), None))
 
     def replace(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Check, complete and store an object in place of the stored one. Raises as `create` does, and Conflict."""
-        new = default(self.structured(raw, options))
+        new = default(convert.to_stored(self.structured(raw, options)))
         return self.store.replace(self._admit(new, self.store.get(*key_of(new))))
 
     def replace_status(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Store the status of an object, and nothing else of it. Raises BadRequest, NotFound, Conflict."""
-        return self.store.replace_status(default(self.structured(raw, options)))
+        return self.store.replace_status(default(convert.to_stored(self.structured(raw, options))))
 
     def structured(self, raw: Raw, options: Options = STRICT) -> Raw:
         """The object in the shape of its kind. Raises BadRequest, with all problems, where it does not have it."""
@@ -90,7 +90,12 @@ class Admission:
 
     def check_structure(self, raw: Raw) -> None:
         """Raises BadRequest, with all problems, where the object does not have the shape of its kind."""
+<<<<<<< HEAD
         self.structured(raw)
+=======
+        if problems := schema.problems(raw):
+            raise status.undecodable(raw, problems)
+>>>>>>> kinds
 
     def _admit(self, new: Raw, old: Raw | None) -> Raw:
         kind, _, name = key_of(new)

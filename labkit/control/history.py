@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Any
 
-from labkit.control import status
+from labkit.control import refusals
 from labkit.control.watch import Event
 
 Raw = dict[str, Any]
@@ -37,7 +37,7 @@ class History:
     def since(self, kind: str, version: int) -> list[Event]:
         """Changes of a kind after a version, in order. Raises Expired (410) where some of them are forgotten."""
         if version < (forgotten := self._forgotten.get(kind, 0)):
-            raise status.expired(version, forgotten)
+            raise refusals.expired(str(version), str(forgotten))
         found = []
         for event in reversed(self._events.get(kind, ())):
             if event.version <= version:

@@ -49,10 +49,6 @@ def key_of(raw: Raw) -> Key:
     return store_kind(raw["apiVersion"], raw["kind"]), metadata.get("namespace", ""), metadata.get("name", "")
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Store:
     """Every object of the lab. Writes are synchronous: watchers hear of each before it returns.
 
@@ -60,7 +56,7 @@ class Store:
     an `ApiError` with a real `Status`.
     """
 
-    def __init__(self, seed: int = 0, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, seed: int = 0, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.chance = Chance(seed)
         self.catalogue = Catalogue()
         self.now = now
@@ -88,7 +84,7 @@ class Store:
     def get(self, kind: str, namespace: str, name: str) -> Raw:
         """The object. Raises NotFound."""
         if (raw := self.find(kind, namespace, name)) is None:
-            raise status.not_found(kind, name)
+            raise status.not_found(self.catalogue.named(kind), name)
         return raw
 
     def list(self, kind: str, namespace: str | None = None) -> tuple[Raw, ...]:
@@ -151,7 +147,7 @@ class Store:
             metadata["name"] = self.chance.name(base, raw["kind"], metadata.get("namespace", ""))
         key = key_of(raw)
         if self.find(*key) is not None:
-            raise status.already_exists(key[0], key[2])
+            raise status.already_exists(self.catalogue.named(key[0]), key[2])
         self._check_namespace(*key)
         for field in KEPT:
             metadata.pop(field, None)
@@ -193,7 +189,7 @@ class Store:
         old = self.get(kind, namespace, name)
         if uid and uid != (stored := old["metadata"]["uid"]):
             why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {stored}"
-            raise status.conflict(kind, name, why)
+            raise status.conflict(self.catalogue.named(kind), name, why)
         if kind == "Namespace" and name in deletion.LASTING:
             raise status.forbidden(kind, name, "this namespace may not be deleted")
         if orphan:
@@ -263,14 +259,14 @@ class Store:
     def _check_namespace(self, kind: str, namespace: str, name: str) -> None:
         """NamespaceLifecycle: what lives in a namespace needs one, and not one that is going."""
         if namespace and "deletionTimestamp" in self.get("Namespace", "", namespace)["metadata"]:
-            raise status.terminating(kind, name, namespace)
+            raise status.terminating(self.catalogue.named(kind), name, namespace)
 
     def _current(self, raw: Raw) -> Raw:
         kind, namespace, name = key_of(raw)
         old = self.get(kind, namespace, name)
         wanted = raw["metadata"].get("resourceVersion")
         if wanted and wanted != old["metadata"]["resourceVersion"]:
-            raise status.conflict(kind, name)
+            raise status.conflict(self.catalogue.named(kind), name)
         return old
 
     def _commit(self, old: Raw, new: Raw) -> Raw:
