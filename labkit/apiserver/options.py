@@ -51,7 +51,7 @@ def listing(request: Request, watching: bool) -> ListOptions:
     limit = _number(request, "limit")
     token = request.first("continue")
     if problem := _contradiction(request, watching, match, initial, version):
-        raise _invalid(problem)
+        raise invalid(problem)
     start = None
     if token and not watching:
         if version > 0:
@@ -75,15 +75,15 @@ def writing(request: Request, applying: bool = False) -> WriteOptions:
     """Raises BadRequest, Invalid."""
     validation = request.first("fieldValidation")
     if validation not in VALIDATIONS:
-        raise _invalid(f'fieldValidation: Unsupported value: "{validation}": supported values: "", "Ignore", "Warn", "Strict"')
+        raise invalid(f'fieldValidation: Unsupported value: "{validation}": supported values: "", "Ignore", "Warn", "Strict"')
     manager = request.first("fieldManager")
     if len(manager) > 128 or not manager.isprintable():
-        raise _invalid("fieldManager: Invalid value: must be printable, of at most 128 letters")
+        raise invalid("fieldManager: Invalid value: must be printable, of at most 128 letters")
     force = request.first("force")
     if applying and not manager:
-        raise _invalid("fieldManager: Required value: is required for apply patch", "PatchOptions")
+        raise invalid("fieldManager: Required value: is required for apply patch", "PatchOptions")
     if force and not applying:
-        raise _invalid("force: Forbidden: may not be specified for non-apply patch", "PatchOptions")
+        raise invalid("force: Forbidden: may not be specified for non-apply patch", "PatchOptions")
     manager = manager or request.header("user-agent").partition("/")[0][:128] or "unknown"
     chosen: Any = validation or "Warn"
     return WriteOptions(dry_run(request.query.get("dryRun", [])), chosen, manager, force in TRUE)
@@ -92,7 +92,7 @@ def writing(request: Request, applying: bool = False) -> WriteOptions:
 def dry_run(given: list[Any]) -> bool:
     """Raises Invalid for any other value than All."""
     if any(value not in ("All", "") for value in given):
-        raise _invalid(f'dryRun: Unsupported value: {msgspec.json.encode(given).decode()}: supported values: "All"')
+        raise invalid(f'dryRun: Unsupported value: {msgspec.json.encode(given).decode()}: supported values: "All"')
     return "All" in given
 
 
@@ -130,7 +130,7 @@ def _contradiction(request: Request, watching: bool, match: str, initial: bool |
     return ""
 
 
-def _invalid(problem: str, kind: str = "ListOptions") -> ApiError:
+def invalid(problem: str, kind: str = "ListOptions") -> ApiError:
     field, _, message = problem.partition(": ")
     cause = {"reason": "FieldValueInvalid", "message": message, "field": field}
     details = {"group": "meta.k8s.io", "kind": kind, "causes": [cause]}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from labkit.api import convert
 from labkit.api.resources import Resource
 from labkit.apiserver import negotiate
 from labkit.apiserver.http.messages import Answer
 from labkit.apiserver.negotiate import Form
-from labkit.control.store import Store, copy
+from labkit.control.store import Store
 
 Raw = dict[str, Any]
 encode = msgspec.json.Encoder().encode
@@ -26,10 +26,9 @@ class Renderer:
         self._resource = resource
         self._form = form
         self._include = include or "Metadata"
-        self._headed = False
 
     def one(self, raw: Raw, status: int = 200, warnings: Sequence[str] = ()) -> Answer:
-        body = self._store.encoded(raw) if self._form == "object" else encode(self._value([raw], {}, single=True))
+        body = self._text(raw) if self._form == "object" else encode(self._value([raw], {}, single=True))
         return Answer(body + b"\n", status, negotiate.content_type(self._form, False), warnings=tuple(warnings))
 
     def many(self, objects: Sequence[Raw], metadata: Raw) -> Answer:
@@ -38,13 +37,13 @@ class Renderer:
         if self._form != "object":
             return Answer(encode(self._value(objects, metadata, single=False)) + b"\n", kind=kind)
         head = {"kind": self._resource.list_kind, "apiVersion": self._resource.api_version, "metadata": metadata}
-        items = b",".join([self._store.encoded(raw) for raw in objects])
+        items = b",".join([self._text(raw) for raw in objects])
         return Answer(b'%b,"items":[%b]}\n' % (encode(head)[:-1], items), kind=kind)
 
     def event(self, change: str, raw: Raw) -> bytes:
         """One line of a watch."""
         if self._form == "object":
-            return b'{"type":"%b","object":%b}\n' % (change.encode(), self._store.encoded(raw))
+            return b'{"type":"%b","object":%b}\n' % (change.encode(), self._text(raw))
         return encode({"type": change, "object": self._value([raw], {}, single=True)}) + b"\n"
 
     def bookmark(self, version: int, end_of_initial: bool) -> bytes:
@@ -56,6 +55,10 @@ class Renderer:
         if self._form == "metadata":
             raw |= {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
         return encode({"type": "BOOKMARK", "object": raw}) + b"\n"
+
+    def _text(self, raw: Raw) -> bytes:
+        shown = convert.from_stored(raw, self._resource.api_version)
+        return self._store.encoded(raw) if shown is raw else encode(shown)
 
     def _value(self, objects: Sequence[Raw], metadata: Raw, single: bool) -> Raw:
         """Objects as a table, or as their metadata."""

@@ -85,17 +85,12 @@ class Admission:
             for problem in unknown if options.fields == "Warn" else ():
                 options.warn(problem.message)
         if problems:
-            raise status.bad_request(problems)
+            raise status.undecodable(raw, problems)
         return raw
 
     def check_structure(self, raw: Raw) -> None:
         """Raises BadRequest, with all problems, where the object does not have the shape of its kind."""
-<<<<<<< HEAD
         self.structured(raw)
-=======
-        if problems := schema.problems(raw):
-            raise status.undecodable(raw, problems)
->>>>>>> kinds
 
     def _admit(self, new: Raw, old: Raw | None) -> Raw:
         kind, _, name = key_of(new)
