@@ -178,13 +178,19 @@ class Store:
         return self._commit(old, new)
 
     def delete(
-        self, kind: str, namespace: str, name: str, *, grace: int | None = None, orphan: bool = False, uid: str = ""
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        *,
+        grace: int | None = None,
+        propagation: deletion.Propagation | None = None,
+        uid: str = "",
     ) -> Raw:
         """Delete an object, or begin to; returns its last state. Raises NotFound, Forbidden, Conflict (another uid).
 
-        A pod on a node stays, with a deletionTimestamp, until the kubelet says `finalize`, unless `grace` (seconds) is
-        0; a Namespace until it is empty; an object with finalizers until they are gone. With `orphan` its dependents
-        forget it; else the garbage collector deletes them.
+        A pod on a node stays until the kubelet says `finalize`, unless `grace` (seconds) is 0; a Namespace until it is
+        empty; an object with finalizers until they are gone. Its dependents: see `deletion.held`.
         """
         old = self.get(kind, namespace, name)
         if uid and uid != (stored := old["metadata"]["uid"]):
@@ -192,13 +198,11 @@ class Store:
             raise status.conflict(self.catalogue.named(kind), name, why)
         if kind == "Namespace" and name in deletion.LASTING:
             raise status.forbidden(kind, name, "this namespace may not be deleted")
-        if orphan:
-            for child in self.indexed("owner", old["metadata"]["uid"]):
-                self.disown(child, old["metadata"]["uid"])
-        seconds = deletion.grace_period(old, grace)
-        if not deletion.lingers(old, seconds):
-            return self._remove(old)
-        new = deletion.marked(old, seconds, self.now())
+        held = deletion.held(old, propagation)
+        seconds = deletion.grace_period(held, grace)
+        if not deletion.lingers(held, seconds):
+            return self._remove(held)
+        new = deletion.marked(held, seconds, self.now())
         return old if new is old else self._write("MODIFIED", new, old)
 
     def finalize(self, kind: str, namespace: str, name: str) -> None:
@@ -207,16 +211,11 @@ class Store:
         if not old["metadata"].get("finalizers"):
             self._remove(old)
         elif old["metadata"].get("deletionGracePeriodSeconds"):
-            metadata = {**old["metadata"], "deletionGracePeriodSeconds": 0}
-            self._write("MODIFIED", {**old, "metadata": metadata}, old)
+            self._write("MODIFIED", deletion.finished(old), old)
 
     def disown(self, child: Raw, uid: str) -> None:
         """Take one owner, by uid, from an object's ownerReferences."""
-        metadata = dict(child["metadata"])
-        metadata["ownerReferences"] = [ref for ref in metadata["ownerReferences"] if ref["uid"] != uid]
-        if not metadata["ownerReferences"]:
-            del metadata["ownerReferences"]
-        self._write("MODIFIED", {**child, "metadata": metadata}, child)
+        self._write("MODIFIED", deletion.disowned(child, uid), child)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
