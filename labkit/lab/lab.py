@@ -116,14 +116,14 @@ class Lab:
         value: list[dict[str, Any]] = self._sandbox.call("list", kind=kinds.resource(kind).kind, namespace=namespace)
         return value
 
-    def table(self, kind: str, namespace: str | None = "default") -> pd.DataFrame:
-        """All objects of a kind as `kubectl get` lists them."""
+    def table(self, kind: str, namespace: str | None = "default", labels: Sequence[str] = ()) -> pd.DataFrame:
+        """All objects of a kind as `kubectl get -o wide` lists them, without ages; `labels` as its `-L`."""
         import pandas as pd
 
         resource = kinds.resource(kind)
         within = namespace if resource.namespaced else None
         listed = self.objects(kind, within)
-        return pd.DataFrame(tables.rows(resource.kind, listed, resource.namespaced and namespace is None))
+        return pd.DataFrame(tables.rows(resource, listed, resource.namespaced and namespace is None, labels))
 
     def services(self, namespace: str | None = "default") -> pd.DataFrame:
         return self.table("Service", namespace)
@@ -138,7 +138,7 @@ class Lab:
         return self.table("EndpointSlice", namespace)
 
     def nodes(self) -> pd.DataFrame:
-        return self.table("Node")
+        return self.table("Node", labels=["topology.kubernetes.io/zone"])
 
     def delete(self, what: str, namespace: str = "default", timeout: float = 30.0) -> None:
         """Delete an object and wait until it is gone: `delete("deployment/web")`."""
