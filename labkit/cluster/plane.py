@@ -21,9 +21,8 @@ from labkit.endpoints.controllers import EndpointSlices, LegacyEndpoints, Mirror
 from labkit.errors import LabError
 from labkit.sandbox.channel import Handler
 from labkit.services.admission import ServiceAdmission
+from labkit.workloads import controllers
 from labkit.workloads.admission import register as register_pods
-from labkit.workloads.deployments import Deployments
-from labkit.workloads.replicasets import ReplicaSets
 from labkit.workloads.scheduler import Scheduler
 
 Key = tuple[str, str, str]
@@ -50,8 +49,7 @@ class Plane:
             ServiceAccounts(self.store),
             Aggregation(self.store),
             GarbageCollector(self.store),
-            Deployments(self.store),
-            ReplicaSets(self.store, self.admission.create),
+            *controllers.workloads(self.store, self.admission.create),
             Scheduler(self.store),
             EndpointSlices(self.store),
             LegacyEndpoints(self.store),
