@@ -99,7 +99,7 @@ class Control:
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
         self._api = ApiServer(plane, first, listener)
-        self.handlers.update( {"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
+        self.handlers.update({"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": cni,

@@ -37,41 +37,56 @@ class Tunnels:
         self.peer: Peer | None = None
         self._serve = serve
         self._streams: dict[int, _Stream] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._next = 0
 
     def handlers(self) -> dict[str, Handler]:
         """The events with which the two ends speak."""
-        return {"tunnel_open": self._open, "tunnel_data": self._data, "tunnel_taken": self._taken, "tunnel_end": self._end}
+        return {
+            "tunnel_open": self._open,
+            "tunnel_data": self._data,
+            "tunnel_taken": self._taken,
+            "tunnel_end": self._end,
+        }
 
-    async def listen(self, listener: socket.socket) -> None:
+    def listen(self, listener: socket.socket) -> None:
         """Accept on a socket, and let the other end serve it."""
-        await asyncio.start_server(self._accepted, sock=listener)
+        listener.setblocking(False)
+        self._start(self._accept(listener))
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._next += 1
-        number = self._next
-        self._streams[number] = _Stream()
-        self._tell("open", number)
-        await self._run(number, reader, writer)
+    async def close(self) -> None:
+        """End all streams."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        with listener:
+            while True:
+                sock, _ = await asyncio.get_running_loop().sock_accept(listener)
+                self._next += 1
+                self._streams[self._next] = _Stream()
+                self._tell("open", self._next)
+                self._start(self._run(self._next, sock))
 
     def _open(self, number: int) -> None:
         """The other end has accepted a connection."""
         if self._serve is not None:
             self._streams[number] = _Stream()
-            task = asyncio.get_running_loop().create_task(self._opened(number, self._serve))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            mine, theirs = socket.socketpair()
+            mine.setblocking(False)
+            self._start(self._serve(theirs))
+            self._start(self._run(number, mine))
 
-    async def _opened(self, number: int, serve: Serve) -> None:
-        mine, theirs = socket.socketpair()
-        reader, writer = await asyncio.open_connection(sock=mine)
-        await serve(theirs)
-        await self._run(number, reader, writer)
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _run(self, number: int, sock: socket.socket) -> None:
         """Both directions, until both have ended."""
         stream = self._streams[number]
+        reader, writer = await asyncio.open_connection(sock=sock)
         arriving = asyncio.ensure_future(self._deliver(number, stream, writer))
         try:
             with suppress(OSError):
