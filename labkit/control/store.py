@@ -131,12 +131,12 @@ class Store:
         self._created[key] = self._version + 1
         return self._write("ADDED", raw, None)
 
-    def replace(self, raw: Raw) -> Raw:
-        """Put a new value in place of an object, all but its status. Raises NotFound, or Conflict where
+    def replace(self, raw: Raw, whole: bool = False) -> Raw:
+        """Put a new value in place of an object, all but its status, or the `whole`. Raises NotFound, or Conflict where
         `metadata.resourceVersion` is given and is not the stored one.
         """
         old = self._current(raw)
-        return self._commit(old, {**raw, "status": old.get("status")})
+        return self._commit(old, raw if whole else {**raw, "status": old.get("status")})
 
     def replace_status(self, raw: Raw) -> Raw:
         """Put a new status in place of the stored one, and nothing else. Raises as `replace` does."""

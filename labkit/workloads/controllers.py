@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.control.reconcile import Controller
 from labkit.control.store import Store
+from labkit.workloads.daemonsets.controller import DaemonSets
 from labkit.workloads.deployments import Deployments
 from labkit.workloads.making import Create
 from labkit.workloads.replicasets import ReplicaSets
@@ -15,5 +16,6 @@ def workloads(store: Store, create: Create) -> list[Controller]:
     return [
         Deployments(store),
         StatefulSets(store, create),
+        DaemonSets(store, create),
         ReplicaSets(store, create),
     ]
