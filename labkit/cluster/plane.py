@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from labkit.api import kinds
 from labkit.api.problem import Problem, invalid
+from labkit.apiserver.access import bootstrap
+from labkit.apiserver.access.aggregation import Aggregation
 from labkit.cluster.work import Work
 from labkit.control.admission import Admission
 from labkit.control.apply import apply
@@ -47,6 +49,7 @@ class Plane:
             Namespaces(self.store),
             Definitions(self.store),
             ServiceAccounts(self.store),
+            Aggregation(self.store),
             GarbageCollector(self.store),
             *controllers.workloads(self.store, self.admission.create),
             Scheduler(self.store),
@@ -56,6 +59,8 @@ class Plane:
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
         create_initial(self.admission)
+        for raw in bootstrap.objects():
+            self.store.create(raw)
 
     def handlers(self) -> dict[str, Handler]:
         return {"apply": self.apply, "get": self.get, "list": self.list, "scale": self.scale}

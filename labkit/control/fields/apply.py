@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from labkit.control.fields import last_applied
 from labkit.control.fields.compare import compare, created, owned
-from labkit.control.fields.conflict import refusal
+from labkit.control.fields.conflict import conflict
 from labkit.control.fields.managers import APPLY, BEFORE, UPDATE, Managers, Owned, capped, identity, read, written
 from labkit.control.fields.merge import merge, prune
 from labkit.control.fields.shapes import Kind, Raw, builtin
@@ -83,7 +83,7 @@ def _settle(
         else:
             conflicts = {who: left for who, lost in conflicts.items() if (left := difference(lost, own))}
     if conflicts and not force:
-        raise refusal(conflicts)
+        raise conflict(conflicts)
     lost = union(changed, gone)
     kept = {who: each._replace(tree=difference(each.tree, lost)) for who, each in others.items()}
     return {**managers, **kept}
