@@ -14,7 +14,7 @@ from labkit.errors import ApiError
 CAUSE = "FieldManagerConflict"
 
 
-def refusal(conflicts: dict[Identity, Tree]) -> ApiError:
+def conflict(conflicts: dict[Identity, Tree]) -> ApiError:
     """409 with a cause for each field."""
     by_name = sorted(conflicts.items(), key=lambda item: (item[0].manager, item[0]))
     found = [(_shown(who), path) for who, tree in by_name for path in paths(tree)]
