@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -33,13 +34,13 @@ KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletion
 """Metadata that only the store writes."""
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+utc_now = partial(datetime.now, UTC)
 
 
 def copy(raw: Raw) -> Raw:
     """A copy that shares nothing with the original."""
-    value: Raw = _decode(_encode(raw))
-    return value
+    return _decode(_encode(raw))
 
 
 def key_of(raw: Raw) -> Key:
@@ -48,21 +49,18 @@ def key_of(raw: Raw) -> Key:
     return store_kind(raw["apiVersion"], raw["kind"]), metadata.get("namespace", ""), metadata.get("name", "")
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Store:
     """Every object of the lab. Writes are synchronous: watchers hear of each before it returns.
 
-    seed: of uids and generated names; now: the clock; `catalogue` has the resources that it keeps. What it refuses is
-    an `ApiError` with a real `Status`.
+    seed: of uids and generated names; now: the clock; `catalogue` has the resources that it keeps; `completing`, by
+    kind, may change a new object that has its uid. What it refuses is an `ApiError` with a real `Status`.
     """
 
     def __init__(self, seed: int = 0, now: Callable[[], datetime] = utc_now) -> None:
         self.chance = Chance(seed)
         self.catalogue = Catalogue()
         self.now = now
+        self.completing: dict[str, Callable[[Raw], None]] = {}
         self._version = 0
         self._objects: dict[str, dict[tuple[str, str], Raw]] = {}
         self._views: dict[Key, tuple[Raw, objects.Object]] = {}
@@ -138,6 +136,8 @@ class Store:
         metadata["creationTimestamp"] = deletion.timestamp(self.now())
         if key[0] in COUNTED:
             metadata["generation"] = 1
+        if complete := self.completing.get(key[0]):
+            complete(raw)
         self._created[key] = self._version + 1
         return self._write("ADDED", raw, None)
 
