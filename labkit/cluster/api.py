@@ -25,6 +25,7 @@ from labkit.apiserver.call import Plane as Served
 from labkit.apiserver.documents import Documents
 from labkit.apiserver.feed import Feed
 from labkit.apiserver.http.server import Server
+from labkit.cluster.kept import missing
 from labkit.cluster.plane import Plane
 from labkit.control.store import Raw
 from labkit.linux import netns
@@ -84,7 +85,7 @@ class ApiServer:
 
 def publish(plane: Plane, node: Place) -> None:
     """Store the Service of the API server that will run on a node."""
-    for raw in _service(node.addresses[0]):
+    for raw in missing(plane.store, _service(node.addresses[0])):
         (plane.admission.create if raw["kind"] == "Service" else plane.store.create)(raw)
 
 
