@@ -10,8 +10,9 @@ import msgspec
 
 from labkit.api import kinds, manifest
 from labkit.errors import ApiError, NotFound
-from labkit.lab import rules, tables
-from labkit.lab.handle import Handle
+from labkit.lab import kubectl, rules, tables
+from labkit.lab.door import Door
+from labkit.lab.handle import Handle, Output
 from labkit.net.path import PacketPath
 from labkit.net.rules import parse
 from labkit.sandbox.start import Sandbox
@@ -28,10 +29,11 @@ class Lab:
     what the lab lives in, and why.
     """
 
-    def __init__(self, sandbox: Sandbox, facts: dict[str, Any], why: str) -> None:
+    def __init__(self, sandbox: Sandbox, facts: dict[str, Any], why: str, door: Door) -> None:
         self._sandbox = sandbox
         self._facts = facts
         self.sandbox = why
+        self._door = door
 
     def __enter__(self) -> Lab:
         return self
@@ -63,6 +65,20 @@ class Lab:
     def join(self) -> None:
         """Wait for the end of the lab. Raises `SandboxError` with its cause."""
         self._sandbox.join()
+
+    # The API, for other clients
+
+    @property
+    def kubeconfig(self) -> Path:
+        """A kubeconfig of the lab's administrator, for any client on this machine; it goes with the lab."""
+        return self._door.kubeconfig(self._sandbox)
+
+    def kubectl(self, command: str | Sequence[str], *, stdin: str = "", timeout: float = 60.0) -> Output:
+        """Run the machine's own kubectl against this lab: `kubectl("get pods -o wide")`.
+
+        A string is split as a shell splits it. Raises `CommandError` where there is no kubectl, or it does not end.
+        """
+        return kubectl.run(command, self.kubeconfig, stdin, timeout)
 
     # Objects
 
