@@ -1,4 +1,4 @@
-"""Request bodies: JSON or YAML to plain values.
+"""Request bodies: JSON, YAML or protobuf to plain values.
 
 Source: apimachinery/pkg/runtime/serializer; apiserver/pkg/endpoints/handlers/create.go.
 """
@@ -14,7 +14,8 @@ from labkit.apiserver.http.messages import Request
 from labkit.control import refusals, status
 
 JSON, YAML = "application/json", "application/yaml"
-ACCEPTED = (JSON, YAML)
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+ACCEPTED = (JSON, YAML, PROTOBUF)
 Raw = dict[str, Any]
 
 
@@ -28,6 +29,10 @@ def value(body: bytes, media: str) -> Any:
         return _json(body)
     if media in (YAML, "application/x-yaml", "text/yaml"):
         return _yaml(body)
+    if media == PROTOBUF:
+        from labkit.apiserver.protobuf.decode import decode  # its field numbers are a file that few clients need
+
+        return decode(body)
     raise refusals.unsupported_media_type(ACCEPTED)
 
 

@@ -34,11 +34,14 @@ class User(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Plane:
-    """The control plane that the server serves."""
+    """The control plane that the server serves. `guard` raises Forbidden for a write that its user may not make: it
+    gets the call, the new object and the stored one.
+    """
 
     store: Store
     admission: Admission
     feed: Feed
+    guard: Callable[[Call, Raw, Raw | None], None]
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,11 @@ def success(call: Call, raw: Raw) -> Raw:
 
 def options_of(call: Call) -> Wanted:
     """DeleteOptions of the body, or of the query where there is no body. Raises BadRequest, Invalid."""
-    given = _body(call) if call.request.body else _query(call)
+    return parsed(call, _body(call) if call.request.body else _query(call))
+
+
+def parsed(call: Call, given: Raw) -> Wanted:
+    """DeleteOptions, checked. Raises BadRequest, Invalid."""
     grace, propagation = given.get("gracePeriodSeconds"), cast(Any, given.get("propagationPolicy"))
     orphan = given.get("orphanDependents")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool) or not 0 <= grace < 2**31):
