@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from labkit.api import schema, validation
+from labkit.api import convert, schema, validation
 from labkit.api.defaults import default
 from labkit.api.problem import TYPE_INVALID, Problem, steps
 
@@ -28,7 +28,7 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
     known = {(p.field, p.reason) for p in found}
     return found + [
         p
-        for p in validation.problems(default(typed))
+        for p in validation.problems(default(convert.to_stored(typed)))
         if (p.field, p.reason) not in known and not any(field.startswith(p.field) for field in mistyped)
     ]
 

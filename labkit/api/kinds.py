@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from labkit.api.problem import Problem, nearest, required
@@ -17,6 +17,7 @@ __all__ = ["BY_KIND", "RBAC", "RESOURCES", "Catalogue", "Resource", "problems", 
 
 RESOURCES = STORED
 BY_KIND = {r.kind: r for r in RESOURCES}
+_ALSO = {(r.api_version, r.kind) for r in ALSO_SERVED}
 _BY_NAME = {name: r for r in RESOURCES for name in (r.singular, r.plural, *r.short_names)}
 
 
@@ -54,12 +55,16 @@ class Catalogue:
         """The resource that the store keeps under `key` (`Resource.key`). Raises KeyError."""
         return self._stored[key]
 
+    def named(self, key: str) -> Resource | str:
+        """The resource that the store keeps under `key`, or the key itself where there is none (any more)."""
+        return self._stored.get(key, key)
+
     def all(self) -> tuple[Resource, ...]:
         """Everything that is served, in order of group, version and plural."""
         return tuple(sorted(self._served.values(), key=lambda r: (r.group, r.version, r.plural)))
 
 
-@cache
+@lru_cache(1024)  # names come from clients
 def store_kind(api_version: str, kind: str) -> str:
     """What the store keeps objects of this kind under: `Resource.key`, found without a catalogue."""
     group = api_version.rpartition("/")[0]
@@ -99,7 +104,7 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
         meant = nearest(kind, BY_KIND)
         hint = f'Did you mean "{meant}"?' if meant else f"The lab knows: {', '.join(sorted(BY_KIND))}."
         found.append(Problem("kind", _no_match(kind, version), hint, "FieldValueNotSupported"))
-    elif known.api_version != version:
+    elif known.api_version != version and (version, kind) not in _ALSO:
         hint = f"{kind} is served as {known.api_version} now: write apiVersion: {known.api_version}."
         found.append(Problem("apiVersion", _no_match(kind, version), hint, "FieldValueNotSupported"))
     return found

@@ -8,8 +8,11 @@ Source: k8s.io/apiserver/pkg/registry/rest/create.go and update.go (BeforeCreate
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Literal
 
-from labkit.api import schema, validation
+import msgspec
+
+from labkit.api import convert, pruning, schema, validation
 from labkit.api.defaults import default
 from labkit.api.problem import Problem
 from labkit.control import immutable, status
@@ -18,6 +21,23 @@ from labkit.control.store import Raw, Store, key_of
 Plugin = Callable[[Raw, Raw | None], Iterable[Problem]]
 """Called with the new object and the stored one (None on create); yields what is wrong. A mutator may change the new
 object, which is its own."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a write is to be done.
+
+    fields    what becomes of fields that the kind does not have: refused, left out with a warning, or left out
+    warn      hears the warnings
+    manager   who writes, for `metadata.managedFields`; without one these stay as they are given
+    """
+
+    fields: Literal["Strict", "Warn", "Ignore"] = "Strict"
+    warn: Callable[[str], None] = lambda _: None
+    manager: str = ""
+    operation: Literal["Update", "Apply"] = "Update"
+
+
+STRICT = Options()
 
 
 class Admission:
@@ -38,23 +58,39 @@ class Admission:
         """Add a validator for a kind; all of them run, and all that they find is reported at once."""
         self._validators.setdefault(kind, []).append(validator)
 
-    def create(self, raw: Raw) -> Raw:
+    def create(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Check, complete and store a new object. Raises `ApiError`: BadRequest, Invalid, and those of the store."""
-        self.check_structure(raw)
+        raw = convert.to_stored(self.structured(raw, options))
         if raw["kind"] != "Node":  # a kubelet registers its node with a status; all others begin without one
             raw = {field: value for field, value in raw.items() if field != "status"}
         return self.store.create(self._admit(default(raw), None))
 
-    def replace(self, raw: Raw) -> Raw:
+    def replace(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Check, complete and store an object in place of the stored one. Raises as `create` does, and Conflict."""
-        self.check_structure(raw)
-        new = default(raw)
+        new = default(convert.to_stored(self.structured(raw, options)))
         return self.store.replace(self._admit(new, self.store.get(*key_of(new))))
+
+    def replace_status(self, raw: Raw, options: Options = STRICT) -> Raw:
+        """Store the status of an object, and nothing else of it. Raises BadRequest, NotFound, Conflict."""
+        return self.store.replace_status(default(convert.to_stored(self.structured(raw, options))))
+
+    def structured(self, raw: Raw, options: Options = STRICT) -> Raw:
+        """The object in the shape of its kind. Raises BadRequest, with all problems, where it does not have it."""
+        problems = schema.problems(raw)
+        if options.fields != "Strict":
+            unknown = [problem for problem in problems if pruning.is_unknown_field(problem)]
+            if unknown:
+                problems = [problem for problem in problems if problem not in unknown]
+                raw = pruning.pruned(raw)
+            for problem in unknown if options.fields == "Warn" else ():
+                options.warn(problem.message)
+        if problems:
+            raise status.undecodable(raw, problems)
+        return raw
 
     def check_structure(self, raw: Raw) -> None:
         """Raises BadRequest, with all problems, where the object does not have the shape of its kind."""
-        if problems := schema.problems(raw):
-            raise status.bad_request(problems)
+        self.structured(raw)
 
     def _admit(self, new: Raw, old: Raw | None) -> Raw:
         kind, _, name = key_of(new)

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from labkit.api import kinds
+from labkit.api import convert, kinds
 from labkit.api.problem import Problem
 from labkit.api.schema import definition
 from labkit.control import status
@@ -49,11 +49,12 @@ def apply(admission: Admission, objects: Sequence[Raw]) -> list[dict[str, str]]:
 
 def _apply(admission: Admission, given: Raw) -> dict[str, str]:
     admission.check_structure(given)
-    wanted = _prepared(given)
+    wanted = _prepared(convert.to_stored(given))
     kind, namespace, name = key_of(wanted)
     if not name and "generateName" in wanted["metadata"]:
         remedy = "Give it a metadata.name, or create it instead of applying it."
-        raise status.bad_request([Problem("metadata.generateName", "cannot use generate name with apply", remedy)])
+        problem = Problem("metadata.generateName", "cannot use generate name with apply", remedy)
+        raise status.undecodable(wanted, [problem])
     current = admission.store.find(kind, namespace, name)
     if current is None:
         stored = admission.create(wanted)

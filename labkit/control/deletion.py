@@ -6,9 +6,13 @@ Source: k8s.io/apiserver/pkg/registry/rest/delete.go; pkg/registry/core/pod/stra
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 Raw = dict[str, Any]
+Propagation = Literal["Background", "Foreground", "Orphan"]
+
+ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+"""Finalizers by which an object waits for the garbage collector: for its dependents to forget it, or to be gone."""
 
 LASTING = frozenset({"default", "kube-system", "kube-public"})
 """Namespaces that cannot be deleted (NamespaceLifecycle admission)."""
@@ -25,6 +29,22 @@ def grace_period(raw: Raw, asked: int | None) -> int:
     if raw["kind"] != "Pod" or not raw["spec"].get("nodeName") or not running:
         return 0
     return asked if asked is not None else int(raw["spec"].get("terminationGracePeriodSeconds", 30))
+
+
+def held(raw: Raw, propagation: Propagation | None) -> Raw:
+    """The object with the finalizer that `propagation` asks for: none for Background; as it was without any.
+
+    Source: deletionFinalizersForGarbageCollection in k8s.io/apiserver/pkg/registry/generic/registry/store.go.
+    """
+    before = raw["metadata"].get("finalizers", [])
+    if propagation is None:
+        return raw
+    wanted = {"Background": [], "Foreground": [FOREGROUND], "Orphan": [ORPHAN]}[propagation]
+    after = [name for name in before if name not in (ORPHAN, FOREGROUND)] + wanted
+    if after == before:
+        return raw
+    metadata = {name: value for name, value in raw["metadata"].items() if name != "finalizers"}
+    return {**raw, "metadata": {**metadata, "finalizers": after} if after else metadata}
 
 
 def lingers(raw: Raw, grace: int) -> bool:
@@ -52,3 +72,17 @@ def marked(raw: Raw, grace: int, now: datetime) -> Raw:
     if raw["kind"] == "Namespace":
         return {**raw, "metadata": metadata, "status": {**raw.get("status", {}), "phase": "Terminating"}}
     return {**raw, "metadata": metadata}
+
+
+def finished(raw: Raw) -> Raw:
+    """The object with its grace period over: only finalizers hold it."""
+    return {**raw, "metadata": {**raw["metadata"], "deletionGracePeriodSeconds": 0}}
+
+
+def disowned(child: Raw, uid: str) -> Raw:
+    """The object without one of its owners."""
+    metadata = dict(child["metadata"])
+    metadata["ownerReferences"] = [ref for ref in metadata["ownerReferences"] if ref["uid"] != uid]
+    if not metadata["ownerReferences"]:
+        del metadata["ownerReferences"]
+    return {**child, "metadata": metadata}

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from labkit.errors import SandboxError
 from labkit.sandbox.channel import Handler, Peer
+from labkit.sandbox.tunnel import Tunnels
 
 T = TypeVar("T")
 
@@ -29,7 +30,15 @@ class Client:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="labkit channel", daemon=True)
         self._thread.start()
-        self._peer = self._await(Peer.over(sock, handlers or {}, early=True, window=window))
+        self._handlers: dict[str, Handler] = dict(handlers or {})
+        self._peer = self._await(Peer.over(sock, self._handlers, early=True, window=window))
+
+    def forward(self, listener: socket.socket) -> None:
+        """Let the lab serve what connects to a listening socket."""
+        tunnels = Tunnels()
+        self._handlers.update(tunnels.handlers())
+        tunnels.peer = self._peer
+        self._await(tunnels.listen(listener))
 
     def call(self, method: str, /, *, within: float | None = None, **params: Any) -> Any:
         """Ask the lab and wait. Raises what the lab raised, `TimeoutError` after `within` seconds.

@@ -98,7 +98,8 @@ class Scheduler:
         """Pods on each node that stay: those of the same owner, and all."""
         owner = controller_of(raw)
         siblings = self._store.indexed("owner", owner["uid"]) if owner else ()
-        owned = Counter(pod["spec"].get("nodeName", "") for pod in siblings if _stays(pod))
+        pods = [pod for pod in siblings if pod["kind"] == "Pod" and _stays(pod)]
+        owned = Counter(pod["spec"].get("nodeName", "") for pod in pods)
         load = {node.name: sum(map(_stays, self._store.indexed("node", node.name))) for node in nodes}
         return owned, load
 
