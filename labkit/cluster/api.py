@@ -14,13 +14,14 @@ import asyncio
 import socket
 import ssl
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from labkit.apiserver.access.access import Access
 from labkit.apiserver.access.certificates import ADMIN, MASTERS, Authority, kubeconfig
 from labkit.apiserver.access.rbac import Authorizer
 from labkit.apiserver.access.tokens import Tokens
-from labkit.apiserver.api import Api, refusal
+from labkit.apiserver.api import Api, Verb, refusal
 from labkit.apiserver.call import Plane as Served
 from labkit.apiserver.documents import Documents
 from labkit.apiserver.feed import Feed
@@ -36,10 +37,11 @@ NAME = {"namespace": "default", "name": "kubernetes"}
 
 
 class ApiServer:
-    """Serves a control plane on a node, and wherever else it is told to."""
+    """Serves a control plane on a node, and wherever else it is told to. `below`: see `labkit.apiserver.api.Api`."""
 
-    def __init__(self, plane: Plane, node: Place, listener: int) -> None:
+    def __init__(self, plane: Plane, node: Place, listener: int, below: Mapping[str, Verb]) -> None:
         self._plane = plane
+        self._below = below
         self._address = node.addresses[0]
         self._sockets = [_listen(node.netns, self._address)]
         if listener >= 0:
@@ -63,7 +65,7 @@ class ApiServer:
         served = Served(store, self._plane.admission, Feed(store))
         access = Access(Authorizer(store), tokens)
         documents = Documents(store.catalogue, f"{self._address}:{PORT}")
-        server = Server(Api(served, access, documents, {}).handle, refusal, tls)
+        server = Server(Api(served, access, documents, self._below).handle, refusal, tls)
         for sock in self._sockets:
             server.listen(sock)
         return server, authority

@@ -12,12 +12,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from labkit.cluster import subresources
 from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.node_rules import NodeRules
 from labkit.cluster.plane import Plane
 from labkit.cluster.questions import Questions
+from labkit.cluster.streams import Streams
 from labkit.cluster.waiting import Waiting
 from labkit.cluster.work import Work
 from labkit.cni import routes
@@ -44,10 +46,12 @@ class Control:
         self.roles: dict[str, Peer] = {}
         self.tunnels = Tunnels(lambda sock: self._api.take(sock))
         self.handlers: dict[str, Handler] = {"start": self.start}  # more of them once the cluster stands
+        self._streams = Streams(lambda: self.roles["workload"])
         self.events: dict[str, Handler] = {
             "container": self._container,
             "event": self._event,
             "corefile": self._corefile,
+            "stream": self._streams.heard,
         }
         self._progress = progress
         self._work = Work(_report)
@@ -98,8 +102,9 @@ class Control:
         self.handlers.update(plane.handlers() | waiting.handlers() | self._questions.handlers())
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
-        self._api = ApiServer(plane, first, listener)
-        self.handlers.update( {"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
+        below = subresources.handlers(self._streams, self._kubelet.place)
+        self._api = ApiServer(plane, first, listener, below)
+        self.handlers.update({"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": cni,

@@ -1,7 +1,7 @@
 """Streams into pods, in the workload process: commands, attached containers, connections to ports.
 
     control ── open_stream(number, …) ──> exec | attach | dial
-            ── stream(number, do, …)  ──> input, close, resize, credit
+            ── stream(number, do, …)  ──> input, close, resize, credit, abandon
             <── notify("stream", …) ────  output, taken, ended
 
 Neither side sends more than `WINDOW` bytes that the other has not reported as used: a slow client fills no memory.
@@ -10,7 +10,7 @@ Neither side sends more than `WINDOW` bytes that the other has not reported as u
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from labkit.errors import LabError
@@ -70,7 +70,7 @@ class Streams:
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
         self._open: dict[int, tuple[End, Outlet]] = {}
-        self._watching: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def command(
         self, number: int, place: Place, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: bool, tty: bool
@@ -100,6 +100,8 @@ class Streams:
             end.close_input()
         elif do == "resize":
             end.resize(*values)
+        elif do == "abandon":
+            self._later(end.end())
         else:
             raise LabError(f"a stream cannot {do}")
 
@@ -112,9 +114,12 @@ class Streams:
     def _add(self, number: int, end: End, outlet: Outlet) -> None:
         outlet.end = end
         self._open[number] = end, outlet
-        task = asyncio.get_running_loop().create_task(self._watch(number, end, outlet))
-        self._watching.add(task)
-        task.add_done_callback(self._watching.discard)
+        self._later(self._watch(number, end, outlet))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _watch(self, number: int, end: End, outlet: Outlet) -> None:
         code = await end.wait()

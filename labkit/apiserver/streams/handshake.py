@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from labkit.errors import ApiError
+from labkit.control import status
 
 WEBSOCKET, SPDY = "websocket", "SPDY/3.1"
 COMMAND_CHANNELS = (
@@ -48,15 +48,15 @@ def accept(headers: Mapping[str, str], channels: Sequence[str], streams: Sequenc
     """
     upgrade = headers.get("upgrade", "").lower()
     if "upgrade" not in headers.get("connection", "").lower() or upgrade not in (WEBSOCKET, SPDY.lower()):
-        raise _refused(400, "BadRequest", "Upgrade request required")
+        raise status.refusal(400, "BadRequest", "Upgrade request required")
     if upgrade == WEBSOCKET:
         return _websocket(headers, channels)
     offered = _listed(headers.get("x-stream-protocol-version", ""))
     if not offered:
-        raise _refused(400, "BadRequest", "unable to upgrade: X-Stream-Protocol-Version is required")
+        raise status.refusal(400, "BadRequest", "unable to upgrade: X-Stream-Protocol-Version is required")
     protocol = next((name for name in offered if name in streams), None)
     if protocol is None:
-        raise _refused(403, "Forbidden", f"unable to upgrade: {_disagreement(offered, streams)}")
+        raise status.refusal(403, "Forbidden", f"unable to upgrade: {_disagreement(offered, streams)}")
     return Accepted("SPDY/3.1", protocol, (("X-Stream-Protocol-Version", protocol),))
 
 
@@ -67,11 +67,13 @@ def _websocket(headers: Mapping[str, str], channels: Sequence[str]) -> Accepted:
     except ValueError:
         valid = False
     if not valid or headers.get("sec-websocket-version") != "13":
-        raise _refused(400, "BadRequest", "unable to upgrade: a WebSocket of version 13 with a key is required")
+        raise status.refusal(400, "BadRequest", "unable to upgrade: a WebSocket of version 13 with a key is required")
     offered = _listed(headers.get("sec-websocket-protocol", ""))
     protocol = next((name for name in offered if name in channels), None) if offered else ""
     if protocol is None:
-        raise _refused(403, "Forbidden", f"unable to upgrade: {_disagreement(offered, [c for c in channels if c])}")
+        raise status.refusal(
+            403, "Forbidden", f"unable to upgrade: {_disagreement(offered, [c for c in channels if c])}"
+        )
     digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
     answer = [("Sec-WebSocket-Accept", base64.b64encode(digest).decode())]
     if protocol:
@@ -86,16 +88,3 @@ def _listed(value: str) -> list[str]:
 def _disagreement(offered: Sequence[str], served: Sequence[str]) -> str:
     ours, theirs = " ".join(served), " ".join(offered)
     return f"unable to negotiate protocol: client supports [{theirs}], server accepts [{ours}]"
-
-
-def _refused(code: int, reason: str, message: str) -> ApiError:
-    status = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": message,
-        "reason": reason,
-        "code": code,
-    }
-    return ApiError(message, status=status)
