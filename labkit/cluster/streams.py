@@ -1,7 +1,7 @@
-"""Streams into pods, in control: the other end of `labkit.workloads.streams`.
+r"""Streams into pods, in control: the other end of `labkit.workloads.streams`.
 
     async with await streams.exec(place, uid, "web", ["sh"], stdin=True, tty=True) as process:
-        await process.write(b"date\\n")
+        await process.write(b"date\n")
         stream, data = await process.read()
 
 Neither side sends more than `WINDOW` bytes that the other has not reported as used.
