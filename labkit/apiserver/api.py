@@ -21,7 +21,7 @@ from labkit.apiserver.call import Call, Plane, User
 from labkit.apiserver.documents import Documents
 from labkit.apiserver.http.messages import Answer, Reply, Request
 from labkit.apiserver.routes import TRUE, Route, parse
-from labkit.apiserver.verbs import deleting, reading, watching, writing
+from labkit.apiserver.verbs import deleting, patching, reading, watching, writing
 from labkit.control import refusals, status
 from labkit.errors import ApiError
 
@@ -33,6 +33,7 @@ VERBS: Mapping[str, Verb] = {
     "watch": watching.watch,
     "create": writing.create,
     "update": writing.update,
+    "patch": patching.patch,
     "delete": deleting.delete,
     "deletecollection": deleting.delete_collection,
 }
@@ -123,4 +124,6 @@ def _wants_gzip(request: Request, answer: Answer) -> bool:
 async def _compressed(answer: Answer) -> Answer:
     """The answer in gzip, made beside the loop."""
     body = await asyncio.to_thread(gzip.compress, answer.body, 1)
-    return replace(answer, body=body, headers=(*answer.headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")))
+    return replace(
+        answer, body=body, headers=(*answer.headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
+    )

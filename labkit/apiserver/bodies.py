@@ -1,4 +1,4 @@
-"""Request bodies: JSON, YAML or protobuf to plain values.
+"""Request bodies: JSON or YAML to plain values.
 
 Source: apimachinery/pkg/runtime/serializer; apiserver/pkg/endpoints/handlers/create.go.
 """
@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 
 from labkit.api.resources import Resource
-from labkit.control import refusals, status
 from labkit.apiserver.http.messages import Request
+from labkit.control import refusals, status
 
 JSON, YAML = "application/json", "application/yaml"
-PROTOBUF = "application/vnd.kubernetes.protobuf"
-ACCEPTED = (JSON, YAML, PROTOBUF)
+ACCEPTED = (JSON, YAML)
 Raw = dict[str, Any]
 
 
@@ -29,10 +28,6 @@ def value(body: bytes, media: str) -> Any:
         return _json(body)
     if media in (YAML, "application/x-yaml", "text/yaml"):
         return _yaml(body)
-    if media == PROTOBUF:
-        from labkit.apiserver.protobuf import decode  # its field numbers are a file that few clients need
-
-        return decode(body)
     raise refusals.unsupported_media_type(ACCEPTED)
 
 
@@ -46,8 +41,10 @@ def typed(found: Any, api_version: str, kind: str) -> Raw:
     if not isinstance(found, dict):
         raise status.bad_request(f"the object provided is unrecognized (must be of type {kind}): it is no object")
     if found.get("kind") not in (None, "", kind):
-        given = str(found["kind"])[:100]
-        raise status.bad_request(f"{given} in version {str(found.get('apiVersion'))[:100]!r} cannot be handled as a {kind}")
+        other = str(found["kind"])[:100]
+        raise status.bad_request(
+            f"{other} in version {str(found.get('apiVersion'))[:100]!r} cannot be handled as a {kind}"
+        )
     given = found.get("apiVersion")
     if given not in (None, "", api_version):
         raise status.bad_request(

@@ -15,6 +15,7 @@ from labkit.apiserver.feed import Feed
 from labkit.apiserver.http.messages import Request
 from labkit.apiserver.render import Renderer
 from labkit.apiserver.routes import Route
+from labkit.control import status
 from labkit.control.admission import Admission
 from labkit.control.store import Store
 
@@ -60,8 +61,11 @@ class Call:
 
     @cached_property
     def renderer(self) -> Renderer:
+        include = self.request.first("includeObject")
+        if include not in ("", "Object", "Metadata", "None"):
+            raise status.bad_request(f"unrecognized includeObject value: {include[:100]!r}")
         form = negotiate.form(self.request.header("accept"))
-        return Renderer(self.store, self.resource, form, self.request.first("includeObject"))
+        return Renderer(self.store, self.resource, form, include)
 
     def write(self, dry_run: bool, change: Callable[[], T]) -> T:
         """Do a write; with `dry_run` find out how it would end, and leave everything as it is."""

@@ -12,7 +12,8 @@ from labkit.control import refusals
 
 Form = Literal["object", "table", "metadata"]
 ACCEPTED = ("application/json",)
-FORMS: dict[str, Form] = {"Table": "table", "PartialObjectMetadata": "metadata", "PartialObjectMetadataList": "metadata"}
+METADATA = "PartialObjectMetadata"
+FORMS: dict[str, Form] = {"Table": "table", METADATA: "metadata", f"{METADATA}List": "metadata"}
 PLAIN = frozenset({"", "*/*", "application/*", "application/json"})
 
 
@@ -36,5 +37,5 @@ def content_type(wanted: Form, listed: bool) -> str:
     """The media type of an answer in a form, as clients compare it."""
     if wanted == "object":
         return ACCEPTED[0]
-    name = "Table" if wanted == "table" else "PartialObjectMetadataList" if listed else "PartialObjectMetadata"
+    name = "Table" if wanted == "table" else METADATA if not listed else f"{METADATA}List"
     return f"{ACCEPTED[0]};as={name};v=v1;g=meta.k8s.io"

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from labkit.control import status
 from labkit.apiserver.http.messages import Request
 from labkit.apiserver.routes import TRUE
+from labkit.control import status
 from labkit.errors import ApiError
 
 MATCHES = ("", "Exact", "NotOlderThan")
@@ -75,7 +75,9 @@ def writing(request: Request, applying: bool = False) -> WriteOptions:
     """Raises BadRequest, Invalid."""
     validation = request.first("fieldValidation")
     if validation not in VALIDATIONS:
-        raise invalid(f'fieldValidation: Unsupported value: "{validation}": supported values: "", "Ignore", "Warn", "Strict"')
+        raise invalid(
+            f'fieldValidation: Unsupported value: "{validation}": supported values: "", "Ignore", "Warn", "Strict"'
+        )
     manager = request.first("fieldManager")
     if len(manager) > 128 or not manager.isprintable():
         raise invalid("fieldManager: Invalid value: must be printable, of at most 128 letters")
@@ -143,7 +145,9 @@ def _version(text: str) -> int:
     if not text:
         return -1
     if not (text.isascii() and text.isdecimal()) or len(text) > 18:
-        detail = f'resourceVersion: Invalid value: "{text[:100]}": strconv.ParseUint: parsing "{text[:100]}": invalid syntax'
+        detail = (
+            f'resourceVersion: Invalid value: "{text[:100]}": strconv.ParseUint: parsing "{text[:100]}": invalid syntax'
+        )
         raise status.bad_request(detail)
     return int(text)
 

@@ -12,6 +12,7 @@ from labkit.api.resources import Resource
 from labkit.apiserver import negotiate
 from labkit.apiserver.http.messages import Answer
 from labkit.apiserver.negotiate import Form
+from labkit.apiserver.tables.table import partial, partial_list, table
 from labkit.control.store import Store
 
 Raw = dict[str, Any]
@@ -19,13 +20,26 @@ encode = msgspec.json.Encoder().encode
 
 
 class Renderer:
-    """Writes objects of one resource in one form. `include`: what rows of a table hold: Object, Metadata or None."""
+    """Writes objects of one resource in one form.
 
-    def __init__(self, store: Store, resource: Resource, form: Form, include: str = "") -> None:
+    include  what rows of a table hold: Object, Metadata or None
+    columns  the additionalPrinterColumns of a custom resource
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        resource: Resource,
+        form: Form,
+        include: str = "",
+        columns: Sequence[Raw] | None = None,
+    ) -> None:
         self._store = store
         self._resource = resource
         self._form = form
-        self._include = include or "Metadata"
+        self._include: Any = include or "Metadata"
+        self._columns = columns
+        self._headed = False
 
     def one(self, raw: Raw, status: int = 200, warnings: Sequence[str] = ()) -> Answer:
         body = self._text(raw) if self._form == "object" else encode(self._value([raw], {}, single=True))
@@ -62,18 +76,11 @@ class Renderer:
 
     def _value(self, objects: Sequence[Raw], metadata: Raw, single: bool) -> Raw:
         """Objects as a table, or as their metadata."""
-        from labkit.apiserver.tables import partial, table  # for the clients of tables alone
-
-        if self._form == "table":
-            made: Raw = table(self._resource, objects, self._store.now(), self._include)
-            if single and objects:
-                made["metadata"] = {"resourceVersion": objects[0]["metadata"].get("resourceVersion", "")}
-            else:
-                made["metadata"] = metadata
-            return made
+        shown = [convert.from_stored(raw, self._resource.api_version) for raw in objects]
+        if self._form == "metadata":
+            return partial(shown[0]) if single else partial_list(shown, metadata)
         if single:
-            found: Raw = partial(objects[0])
-            return found
-        items = [partial(raw) for raw in objects]
-        head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
-        return {**head, "items": items}
+            metadata = {"resourceVersion": shown[0]["metadata"].get("resourceVersion", "")}
+        headers, self._headed = not self._headed, True
+        now = self._store.now().timestamp()
+        return table(self._resource, shown, now, self._include, self._columns, metadata, headers)

@@ -71,11 +71,9 @@ def parse(method: str, path: str, watching: bool, catalogue: Catalogue) -> Route
         raise refusals.not_served()
     verb = _verb(resource, method, name, sub, watching or old_watch)
     if resource.namespaced and not namespace and (name or verb not in ("list", "watch")):
-        if resource.verbs != ("create",) or name:
-            raise refusals.method_not_allowed(resource, verb)
-    if namespace and not resource.namespaced:
-        if resource.plural != "namespaces":
-            raise refusals.not_served()
+        raise refusals.method_not_allowed(resource, verb)
+    if namespace and not resource.namespaced and resource.plural != "namespaces":
+        raise refusals.not_served()
     if not sub and verb not in resource.verbs:
         raise refusals.method_not_allowed(resource, verb)
     return Route(verb, resource, namespace, name, sub, "/".join(rest[3:]))

@@ -21,7 +21,8 @@ Raw = dict[str, Any]
 Selects = Callable[[Raw], bool]
 
 INVOLVED = tuple(
-    f"involvedObject.{name}" for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+    f"involvedObject.{name}"
+    for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 )
 REGARDING = tuple(name.replace("involvedObject", "regarding") for name in INVOLVED)
 FIELDS: dict[str, tuple[str, ...]] = {

@@ -16,6 +16,8 @@ from labkit.api import convert, pruning, schema, validation
 from labkit.api.defaults import default
 from labkit.api.problem import Problem
 from labkit.control import immutable, status
+from labkit.control.deletion import timestamp
+from labkit.control.fields import stamp
 from labkit.control.store import Raw, Store, key_of
 
 Plugin = Callable[[Raw, Raw | None], Iterable[Problem]]
@@ -28,13 +30,13 @@ class Options(msgspec.Struct, frozen=True):
 
     fields    what becomes of fields that the kind does not have: refused, left out with a warning, or left out
     warn      hears the warnings
-    manager   who writes, for `metadata.managedFields`; without one these stay as they are given
+    manager   who writes, for `metadata.managedFields`; without one these stay as they are given: an apply's
+              result has them already
     """
 
     fields: Literal["Strict", "Warn", "Ignore"] = "Strict"
     warn: Callable[[str], None] = lambda _: None
     manager: str = ""
-    operation: Literal["Update", "Apply"] = "Update"
 
 
 STRICT = Options()
@@ -63,16 +65,23 @@ class Admission:
         raw = convert.to_stored(self.structured(raw, options))
         if raw["kind"] != "Node":  # a kubelet registers its node with a status; all others begin without one
             raw = {field: value for field, value in raw.items() if field != "status"}
-        return self.store.create(self._admit(default(raw), None))
+        new = self._admit(default(raw), None)
+        return self.store.create(self._stamped(None, new, options))
 
     def replace(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Check, complete and store an object in place of the stored one. Raises as `create` does, and Conflict."""
         new = default(convert.to_stored(self.structured(raw, options)))
-        return self.store.replace(self._admit(new, self.store.get(*key_of(new))))
+        old = self.store.get(*key_of(new))
+        new = self._admit(new, old)
+        return self.store.replace(self._stamped(old, {**new, "status": old.get("status")}, options))
 
     def replace_status(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Store the status of an object, and nothing else of it. Raises BadRequest, NotFound, Conflict."""
-        return self.store.replace_status(default(convert.to_stored(self.structured(raw, options))))
+        new = default(convert.to_stored(self.structured(raw, options)))
+        old = self.store.get(*key_of(new))
+        metadata = {**old["metadata"], "resourceVersion": new["metadata"].get("resourceVersion", "")}
+        whole = {**old, "metadata": metadata, "status": new.get("status")}
+        return self.store.replace_status(self._stamped(old, whole, options, "status"))
 
     def structured(self, raw: Raw, options: Options = STRICT) -> Raw:
         """The object in the shape of its kind. Raises BadRequest, with all problems, where it does not have it."""
@@ -91,6 +100,12 @@ class Admission:
     def check_structure(self, raw: Raw) -> None:
         """Raises BadRequest, with all problems, where the object does not have the shape of its kind."""
         self.structured(raw)
+
+    def _stamped(self, old: Raw | None, new: Raw, options: Options, subresource: str = "") -> Raw:
+        """The object with its managed fields as this write leaves them."""
+        if not options.manager:
+            return new
+        return stamp(old, new, options.manager, timestamp(self.store.now()), subresource)
 
     def _admit(self, new: Raw, old: Raw | None) -> Raw:
         kind, _, name = key_of(new)

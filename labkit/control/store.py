@@ -15,15 +15,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import msgspec
-
 from labkit.api import objects
-from labkit.api.kinds import Catalogue, store_kind
+from labkit.api.kinds import Catalogue
 from labkit.control import deletion, status
 from labkit.control.chance import Chance
+from labkit.control.forms import Forms, copy
 from labkit.control.history import History
-from labkit.control.index import Index, Key
+from labkit.control.index import Index, Key, key_of
 from labkit.control.watch import Event, EventType, Watch, Watches
+
+__all__ = ["Raw", "Store", "copy", "key_of"]
 
 Raw = dict[str, Any]
 T = TypeVar("T", bound=objects.Object)
@@ -32,21 +33,6 @@ COUNTED = frozenset({"DaemonSet", "Deployment", "Ingress", "Job", "NetworkPolicy
 """Kinds whose generation is counted: it rises when something outside metadata and status changes."""
 KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 """Metadata that only the store writes."""
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
-
-
-def copy(raw: Raw) -> Raw:
-    """A copy that shares nothing with the original."""
-    value: Raw = _decode(_encode(raw))
-    return value
-
-
-def key_of(raw: Raw) -> Key:
-    """(kind, namespace, name); the kind as the store keeps it, an empty namespace where it has none."""
-    metadata = raw["metadata"]
-    return store_kind(raw["apiVersion"], raw["kind"]), metadata.get("namespace", ""), metadata.get("name", "")
 
 
 class Store:
@@ -62,8 +48,7 @@ class Store:
         self.now = now
         self._version = 0
         self._objects: dict[str, dict[tuple[str, str], Raw]] = {}
-        self._views: dict[Key, tuple[Raw, objects.Object]] = {}
-        self._texts: dict[Key, tuple[Raw, bytes]] = {}
+        self._forms = Forms()
         self._created: dict[Key, int] = {}
         self._indexes: dict[str, Index] = {}
         self._watches = Watches()
@@ -109,24 +94,12 @@ class Store:
     def typed(self, cls: type[T], raw: Raw) -> T:
         """An object of this store, or one that was in it, as its struct."""
         key = key_of(raw)
-        cached = self._views.get(key)
-        if cached and cached[0] is raw and isinstance(cached[1], cls):
-            return cached[1]
-        struct = objects.view(raw, cls)
-        if self.find(*key) is raw:
-            self._views[key] = raw, struct
-        return struct
+        return self._forms.struct(key, raw, cls, keep=self.find(*key) is raw)
 
     def encoded(self, raw: Raw) -> bytes:
-        """An object of this store as JSON, made once for each version."""
+        """An object of this store, or one that was in it, as JSON."""
         key = key_of(raw)
-        cached = self._texts.get(key)
-        if cached and cached[0] is raw:
-            return cached[1]
-        text = _encode(raw)
-        if self.find(*key) is raw:
-            self._texts[key] = raw, text
-        return text
+        return self._forms.text(key, raw, keep=self.find(*key) is raw)
 
     def as_of(self, kind: str, version: int, namespace: str | None = None) -> tuple[Raw, ...]:
         """What `list` gave at a version, 0 being now. Raises Expired (410) where it is too long ago."""
@@ -251,9 +224,8 @@ class Store:
     def add_index(self, name: str, values: Callable[[Raw], Iterable[str]]) -> None:
         """Keep an index over all objects: `indexed(name, value)` finds those for which `values` gave the value."""
         index = self._indexes[name] = Index(values)
-        for found in self._objects.values():
-            for raw in found.values():
-                index.move(key_of(raw), None, raw)
+        for raw in (raw for found in self._objects.values() for raw in found.values()):
+            index.move(key_of(raw), None, raw)
 
     def _check_namespace(self, kind: str, namespace: str, name: str) -> None:
         """NamespaceLifecycle: what lives in a namespace needs one, and not one that is going."""
@@ -314,8 +286,7 @@ class Store:
         old = found.get(key[1:])
         for index in self._indexes.values():
             index.move(key, old, raw)
-        self._views.pop(key, None)
-        self._texts.pop(key, None)
+        self._forms.forget(key)
         if raw is None:
             found.pop(key[1:], None)
         else:

@@ -32,6 +32,6 @@ class Door:
         path = self.folder / "kubeconfig"
         if not path.exists():
             text: str = sandbox.call("kubeconfig", server=f"https://127.0.0.1:{self._port}")
-            with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:  # noqa: PTH123 - its mode
+            with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
                 file.write(text)
         return path

@@ -77,7 +77,9 @@ def start(
     raise choice.failure(refused) from None
 
 
-def _start(kind: str, memory: int, asked: dict[str, Any], say: Callable[[str], None]) -> tuple[Sandbox, dict[str, Any], Door]:
+def _start(
+    kind: str, memory: int, asked: dict[str, Any], say: Callable[[str], None]
+) -> tuple[Sandbox, dict[str, Any], Door]:
     """One attempt: the sandbox, the facts about the lab in it, and the way to its API."""
     if kind == "uml" and not asked["variant"]:
         asked = {**asked, "variant": "legacy"}  # its kernel has no other: it need not be found out

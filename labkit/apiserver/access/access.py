@@ -91,7 +91,9 @@ def denied(user: User, wanted: Attributes, why: str) -> Exception:
     plural = f"{wanted.resource}.{wanted.group}" if wanted.group else wanted.resource
     what = f'{plural} "{wanted.name}"' if wanted.name else plural
     where = f'in the namespace "{wanted.namespace}"' if wanted.namespace else "at the cluster scope"
-    text = f'User "{user.name}" cannot {wanted.verb} resource "{wanted.qualified}" in API group "{wanted.group}" {where}'
+    text = (
+        f'User "{user.name}" cannot {wanted.verb} resource "{wanted.qualified}" in API group "{wanted.group}" {where}'
+    )
     error = status.refusal(403, "Forbidden", f"{what} is forbidden: {text}" + (f": {why}" if why else ""))
     details = {"name": wanted.name, "group": wanted.group, "kind": wanted.resource}
     error.details["status"]["details"] = {key: value for key, value in details.items() if value}

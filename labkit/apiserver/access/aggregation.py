@@ -41,6 +41,8 @@ def _rules(role: Raw, rule: Raw, roles: Iterable[Raw]) -> list[Raw]:
     found: list[Raw] = []
     for other in roles:
         labels = other["metadata"].get("labels") or {}
-        if other["metadata"]["name"] != name and any(matches(s, labels) for s in rule.get("clusterRoleSelectors") or ()):
+        if other["metadata"]["name"] != name and any(
+            matches(s, labels) for s in rule.get("clusterRoleSelectors") or ()
+        ):
             found += [each for each in other.get("rules") or () if each not in found]
     return found

@@ -67,7 +67,9 @@ MANAGED = [
 HEALTH = "/healthz /livez /readyz /version /version/"
 ROLES: dict[str, list[Raw]] = {
     "cluster-admin": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}, paths("*", EVERY)],
-    "system:discovery": [paths("/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/")],
+    "system:discovery": [
+        paths("/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/")
+    ],
     "system:public-info-viewer": [paths(HEALTH)],
     "system:monitoring": [paths("/healthz /healthz/* /livez /livez/* /metrics /readyz /readyz/*")],
     "system:basic-user": [

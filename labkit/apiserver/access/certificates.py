@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 ADMIN, MASTERS = "kubernetes-admin", "system:masters"
-NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost")
+NAMES = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+    "localhost",
+)
 YEARS = 10
 
 
@@ -30,10 +36,7 @@ class Authority:
     """A new authority. Slow to import, quick to use: to be made in a thread."""
 
     def __init__(self) -> None:
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        self._new_key = lambda: ec.generate_private_key(ec.SECP256R1())
-        self._key = self._new_key()
+        self._key = _new_key()
         self._subject = _name("kubernetes")
         self.certificate = _pem(self._certificate(self._key, self._subject, [], authority=True))
 
@@ -46,7 +49,7 @@ class Authority:
         return self._pair(name, groups, [])
 
     def _pair(self, name: str, groups: Sequence[str], alternatives: Sequence[str]) -> Pair:
-        key = self._new_key()
+        key = _new_key()
         return Pair(_pem(self._certificate(key, _name(name, groups), alternatives)), _private(key))
 
     def _certificate(
@@ -54,6 +57,7 @@ class Authority:
     ) -> x509.Certificate:
         from cryptography import x509
         from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.x509 import oid
 
         now = datetime.now(UTC)
         issuer = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
@@ -71,8 +75,7 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
         )
         if not authority:
-            purposes = x509.ExtendedKeyUsageOID
-            purpose = purposes.SERVER_AUTH if names else purposes.CLIENT_AUTH
+            purpose = oid.ExtendedKeyUsageOID.SERVER_AUTH if names else oid.ExtendedKeyUsageOID.CLIENT_AUTH
             builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(_alternatives(names)), critical=False)
@@ -106,6 +109,12 @@ users:
     client-certificate-data: {inline(user.certificate)}
     client-key-data: {inline(user.key)}
 """
+
+
+def _new_key() -> EllipticCurvePrivateKey:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 def _name(common: str, organizations: Sequence[str] = ()) -> x509.Name:

@@ -129,11 +129,11 @@ def _includes(rule: Raw, part: Raw) -> bool:
     if "nonResourceURLs" in part:
         return any(_path_matches(path, part["nonResourceURLs"][0]) for path in rule.get("nonResourceURLs") or ())
     resource, _, below = part["resources"][0].partition("/")
-    names, wanted = rule.get("resourceNames"), part.get("resourceNames")
+    names, wanted = rule.get("resourceNames"), part.get("resourceNames") or [""]
     return (
         _has(rule.get("apiGroups"), part["apiGroups"][0])
         and any(_resource_matches(r, Attributes("", "", resource, below)) for r in rule.get("resources") or ())
-        and (not names or (bool(wanted) and wanted[0] in names))
+        and (not names or wanted[0] in names)
     )
 
 

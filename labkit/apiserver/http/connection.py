@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable
-from contextlib import suppress
 from typing import Any, Protocol, cast
 
 import httptools

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -76,7 +76,7 @@ def success(call: Call, raw: Raw) -> Raw:
 def options_of(call: Call) -> Wanted:
     """DeleteOptions of the body, or of the query where there is no body. Raises BadRequest, Invalid."""
     given = _body(call) if call.request.body else _query(call)
-    grace, propagation = given.get("gracePeriodSeconds"), given.get("propagationPolicy")
+    grace, propagation = given.get("gracePeriodSeconds"), cast(Any, given.get("propagationPolicy"))
     orphan = given.get("orphanDependents")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool) or not 0 <= grace < 2**31):
         raise status.bad_request("DeleteOptions.gracePeriodSeconds: must be an integer of at least 0")
@@ -87,12 +87,14 @@ def options_of(call: Call) -> Wanted:
             "DeleteOptions",
         )
     if orphan is not None and propagation:
-        raise options.invalid("propagationPolicy: Invalid value: orphanDependents and it may not both be set", "DeleteOptions")
+        raise options.invalid(
+            "propagationPolicy: Invalid value: orphanDependents and it may not both be set", "DeleteOptions"
+        )
     before = given.get("preconditions") or {}
     dry = given.get("dryRun") or []
     if not isinstance(before, dict) or not isinstance(dry, list):
         raise status.bad_request("DeleteOptions: preconditions must be an object, dryRun a list")
-    legacy = None if orphan is None else "Orphan" if orphan else "Background"
+    legacy: Propagation | None = None if orphan is None else "Orphan" if orphan else "Background"
     return Wanted(
         options.dry_run([*dry, *call.request.query.get("dryRun", [])]),
         grace,

@@ -122,4 +122,3 @@ def told(event: Event, selects: Selects) -> tuple[str, Raw] | None:
         return "DELETED", event.object
     version = event.object["metadata"]["resourceVersion"]
     return "DELETED", {**event.old, "metadata": {**event.old["metadata"], "resourceVersion": version}}
-
