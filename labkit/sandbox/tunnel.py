@@ -97,6 +97,8 @@ class Tunnels:
         except* OSError:
             self._tell("reset", number)
         finally:
+            if any(direction.cancelled() for direction in stream.directions):
+                writer.transport.abort()  # to close would be to wait until all has been read
             writer.close()
             del self._streams[number]
 
