@@ -50,7 +50,7 @@ class Made(NamedTuple):
 
 
 class ApiServer:
-    """Serves a control plane on a node, and wherever else it is told to."""
+    """Serves a control plane on a node, and wherever else it is told to. `duties`: what nodes do."""
 
     def __init__(self, plane: Plane, node: Place, listener: int, duties: Duties) -> None:
         self._plane = plane

@@ -14,12 +14,14 @@ from typing import Any
 
 from labkit.apiserver.subresources import Duties
 from labkit.apiserver.verbs.pods import LogOptions
+from labkit.cluster import subresources
 from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.node_rules import NodeRules
 from labkit.cluster.plane import Plane
 from labkit.cluster.questions import Questions
+from labkit.cluster.streams import Streams
 from labkit.cluster.waiting import Waiting
 from labkit.cluster.work import Work
 from labkit.cni import routes
@@ -46,10 +48,12 @@ class Control:
         self.roles: dict[str, Peer] = {}
         self.tunnels = Tunnels(lambda sock: self._api.take(sock))
         self.handlers: dict[str, Handler] = {"start": self.start}  # more of them once the cluster stands
+        self._streams = Streams(lambda: self.roles["workload"])
         self.events: dict[str, Handler] = {
             "container": self._container,
             "event": self._event,
             "corefile": self._corefile,
+            "stream": self._streams.heard,
         }
         self._progress = progress
         self._work = Work(_report)
@@ -111,7 +115,7 @@ class Control:
 
     def _duties(self) -> Duties:
         """What the API server leaves to the nodes and controllers."""
-        return Duties(self._read_log, self._evict, {})
+        return Duties(self._read_log, self._evict, subresources.handlers(self._streams, self._kubelet.place))
 
     async def _read_log(self, uid: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         text: str = await self.roles["workload"].call("logs", uid=uid, container=container)

@@ -41,8 +41,7 @@ def handlers(access: Access) -> dict[str, Callable[[Call], Answer]]:
 def _answer(access: Access, review: Review, call: Call) -> Answer:
     """The object with the status that answers it. Raises BadRequest for one that is no such review."""
     options.dry_run(call.request.query.get("dryRun", []))
-    raw = bodies.object_of(call.request, call.resource)
-    raw = call.plane.admission.structured(raw)
+    raw = bodies.asked(call.request, call.resource.api_version, call.resource.kind)
     metadata = {"creationTimestamp": timestamp(call.store.now()), **(raw.get("metadata") or {})}
     made = {**raw, "metadata": metadata, "status": review(access, call, raw.get("spec") or {})}
     return Answer(msgspec.json.encode(made) + b"\n", 201)

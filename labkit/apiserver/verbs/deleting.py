@@ -94,8 +94,8 @@ def parsed(call: Call, given: Raw) -> Wanted:
         raise options.invalid(
             "propagationPolicy: Invalid value: orphanDependents and it may not both be set", "DeleteOptions"
         )
-    before = given.get("preconditions") or {}
-    dry = given.get("dryRun") or []
+    before, dry = given.get("preconditions"), given.get("dryRun")
+    before, dry = {} if before is None else before, [] if dry is None else dry
     if not isinstance(before, dict) or not isinstance(dry, list):
         raise status.bad_request("DeleteOptions: preconditions must be an object, dryRun a list")
     legacy: Propagation | None = None if orphan is None else "Orphan" if orphan else "Background"

@@ -43,12 +43,11 @@ Evict = Callable[[str, str, Raw], None]
 def bind(call: Call) -> Answer:
     """Put a pod on a node. Raises BadRequest, Conflict where it is on one."""
     dry_run = options.dry_run(call.request.query.get("dryRun", []))
-    raw = bodies.typed(bodies.value(call.request.body, bodies.media_type(call.request)), "v1", "Binding")
-    name = call.route.name or str((raw.get("metadata") or {}).get("name") or "")
-    target = raw.get("target")
-    node = target.get("name") if isinstance(target, dict) else None
-    kind = target.get("kind") or "Node" if isinstance(target, dict) else ""
-    if kind != "Node" or not isinstance(node, str) or not node:
+    raw = bodies.asked(call.request, "v1", "Binding")
+    name = call.route.name or (raw.get("metadata") or {}).get("name") or ""
+    target: Raw = raw.get("target") or {}
+    node = target.get("name")
+    if (target.get("kind") or "Node") != "Node" or not node:
         raise status.bad_request("Binding: target must be a Node with a name")
     pod = call.store.get("Pod", call.route.namespace, name)
     if held := pod["spec"].get("nodeName"):
@@ -69,15 +68,10 @@ def bind(call: Call) -> Answer:
 
 def evict(call: Call, do: Evict) -> Answer:
     """Delete a pod, if no PodDisruptionBudget is against it."""
-    given = bodies.value(call.request.body, bodies.media_type(call.request))
-    if not isinstance(given, dict) or given.get("kind", "Eviction") != "Eviction":
-        raise status.bad_request("the body of an eviction must be an Eviction")
-    name = (given.get("metadata") or {}).get("name") if isinstance(given.get("metadata"), dict | None) else None
-    if name not in (None, "", call.route.name):
+    given = bodies.asked(call.request, "policy/v1", "Eviction")
+    if (given.get("metadata") or {}).get("name") not in (None, "", call.route.name):
         raise status.bad_request("name in URL does not match name in Eviction object")
-    wanted = given.get("deleteOptions") or {}
-    if not isinstance(wanted, dict):
-        raise status.bad_request("Eviction: deleteOptions must be an object")
+    wanted: Raw = given.get("deleteOptions") or {}
     deleting.parsed(call, wanted)  # that they make sense
     dry_run = options.dry_run([*(wanted.get("dryRun") or []), *call.request.query.get("dryRun", [])])
     call.write(dry_run, lambda: do(call.route.namespace, call.route.name, wanted))

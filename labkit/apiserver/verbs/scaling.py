@@ -39,7 +39,7 @@ def scale(call: Call, paths: Paths = Paths()) -> Answer:  # noqa: B008 - frozen
         return _answer(before)
     wanted = options.writing(call.request)
     if call.route.verb == "update":
-        asked = bodies.typed(bodies.value(call.request.body, bodies.media_type(call.request)), VERSION, KIND)
+        asked = bodies.asked(call.request, VERSION, KIND)
     else:
         asked = patching.patched_value(call, before, SCALE)
     replicas = (asked.get("spec") or {}).get("replicas", 0) if isinstance(asked.get("spec"), dict | None) else None

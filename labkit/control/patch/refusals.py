@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from labkit.control.status import plain_refusal
+from labkit.control.status import refusal
 from labkit.errors import ApiError
 
 NOT_FOR_CUSTOM = (
@@ -20,22 +20,22 @@ NOT_FOR_CUSTOM = (
 
 def malformed(text: str) -> ApiError:
     """400: this is no patch."""
-    return plain_refusal(400, "BadRequest", text)
+    return refusal(400, "BadRequest", text)
 
 
 def impossible() -> ApiError:
     """422: a patch that cannot be applied to this object. The server keeps the reason to itself."""
-    return plain_refusal(422, "Invalid", "the server rejected our request due to an error in our request")
+    return refusal(422, "Invalid", "the server rejected our request due to an error in our request")
 
 
 def too_many(limit: int, count: int) -> ApiError:
     why = f"The allowed maximum operations in a JSON patch is {limit}, got {count}"
-    return plain_refusal(413, "RequestEntityTooLarge", f"Request entity is too large: {why}")
+    return refusal(413, "RequestEntityTooLarge", f"Request entity is too large: {why}")
 
 
 def unsupported() -> ApiError:
     """415: a strategic merge patch for a custom resource."""
-    return plain_refusal(415, "UnsupportedMediaType", NOT_FOR_CUSTOM)
+    return refusal(415, "UnsupportedMediaType", NOT_FOR_CUSTOM)
 
 
 def no_key(item: Any, key: str) -> ApiError:

@@ -121,7 +121,7 @@ class Server:
         user = more.pop("user", ADMIN)
         if token:
             headers["authorization"] = f"Bearer {token}"
-        query = urlencode({name: value for name, value in more.items()}, doseq=True)
+        query = urlencode(more, doseq=True)
         data = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
         target = f"{path}?{query}" if query else path
         reply = self.api.handle(Request(method, target, headers, data, certified=None if token else user))
