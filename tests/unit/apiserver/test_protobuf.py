@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import struct
+from base64 import b64decode
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,6 +145,14 @@ def test_well_known_types() -> None:
     extra = pair(5, "scopes", sub(1, "a") + sub(1, "b"))
     review = decode(body("authorization.k8s.io/v1", "SubjectAccessReview", sub(2, sub(3, "ann") + extra)))
     assert review["spec"] == {"user": "ann", "extra": {"scopes": ["a", "b"]}}
+
+
+BODIES = msgspec.json.decode((Path(__file__).parents[2] / "data" / "protobuf_bodies.json").read_bytes())["bodies"]
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_what_a_real_kubectl_sends(name: str) -> None:
+    assert decode(b64decode(BODIES[name]["body"])) == BODIES[name]["object"]
 
 
 @pytest.mark.parametrize("api_version", ["v1", "apps/v1", "meta.k8s.io/v1"])
