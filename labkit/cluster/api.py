@@ -30,6 +30,7 @@ from labkit.apiserver.call import Plane as Served
 from labkit.apiserver.documents import Documents
 from labkit.apiserver.feed import Feed
 from labkit.apiserver.http.server import Server
+from labkit.apiserver.openapi.documents import OpenApi
 from labkit.apiserver.subresources import Duties
 from labkit.cluster.plane import Plane
 from labkit.control.store import Raw
@@ -87,7 +88,8 @@ class ApiServer:
         store = self._plane.store
         access = Access(Authorizer(store), tokens)
         served = Served(store, self._plane.admission, Feed(store), partial(escalation.check, access))
-        documents = Documents(store.catalogue, f"{self._address}:{PORT}")
+        openapi = OpenApi(store.catalogue, self._plane.admission.custom.schema)
+        documents = Documents(store.catalogue, f"{self._address}:{PORT}", openapi)
         below = subresources.handlers(access, self._duties)
         server = Server(Api(served, access, documents, below).handle, refusal, tls)
         Secrets(store, tokens, authority.certificate)

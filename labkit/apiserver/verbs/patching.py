@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from labkit.api import convert
 from labkit.api.resources import Resource
 from labkit.api.schema import definition
 from labkit.apiserver import bodies, options
@@ -41,7 +40,7 @@ def patch(call: Call) -> Answer:
     if bodies.media_type(call.request) == APPLY:
         return apply(call)
     wanted = options.writing(call.request)
-    live = convert.from_stored(call.store.get(*call.route.key), call.resource.api_version)
+    live = call.shown(call.store.get(*call.route.key))
     made = writing.placed(call, patched_value(call, live, call.resource))
     return call.renderer.one(writing.replaced(call, made, wanted), 200, call.warnings)
 
@@ -70,9 +69,9 @@ def apply(call: Call) -> Answer:
     version = raw["metadata"].pop("resourceVersion", "")
     if version and (stored is None or stored["metadata"]["resourceVersion"] != version):
         raise status.conflict(call.resource, call.route.name)
-    live = None if stored is None else convert.from_stored(stored, call.resource.api_version)
+    live = None if stored is None else call.shown(stored)
     now = timestamp(call.store.now())
-    made = server_side_apply(live, raw, wanted.manager, wanted.force, now, sub)
+    made = server_side_apply(live, raw, wanted.manager, wanted.force, now, sub, admission.shape(raw))
     call.plane.guard(call, made, live)
     if live is None:
         created = call.write(wanted.dry_run, lambda: admission.create(made))

@@ -24,6 +24,7 @@ from labkit.apiserver.call import Plane
 from labkit.apiserver.documents import Documents
 from labkit.apiserver.feed import Feed
 from labkit.apiserver.http.messages import Answer, Certified, Reply, Request, Stream
+from labkit.apiserver.openapi.documents import OpenApi
 from labkit.apiserver.subresources import Duties
 from labkit.apiserver.verbs.pods import LogOptions
 from labkit.control import refusals
@@ -98,8 +99,10 @@ class Server:
         Secrets(self.store, self.tokens, b"authority")
         self.logs: list[LogOptions] = []
         plane = Plane(self.store, self.admission, Feed(self.store), partial(escalation.check, self.access))
+        openapi = OpenApi(self.store.catalogue, self.admission.custom.schema)
+        documents = Documents(self.store.catalogue, "10.0.0.1:6443", openapi)
         below = subresources.handlers(self.access, Duties(self._log, self._evict, {}))
-        self.api = Api(plane, self.access, Documents(self.store.catalogue, "10.0.0.1:6443"), below)
+        self.api = Api(plane, self.access, documents, below)
         self.loop.drain()
 
     async def _log(self, uid: str, container: str, wanted: LogOptions) -> AsyncIterator[bytes]:
