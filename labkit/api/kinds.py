@@ -18,6 +18,7 @@ __all__ = ["BY_KIND", "RBAC", "RESOURCES", "Catalogue", "Resource", "problems", 
 RESOURCES = STORED
 BY_KIND = {r.kind: r for r in RESOURCES}
 _ALSO = {(r.api_version, r.kind) for r in ALSO_SERVED}
+_GROUPS = {r.group for r in (*STORED, *ALSO_SERVED, *CREATED_ONLY)}
 _BY_NAME = {name: r for r in RESOURCES for name in (r.singular, r.plural, *r.short_names)}
 
 
@@ -37,6 +38,10 @@ class Catalogue:
             self._kinds[each.api_version, each.kind] = each
             if each.stored:
                 self._stored[each.key] = each
+
+    def keep(self, resource: Resource) -> None:
+        """What `stored` gives for its key, served or not."""
+        self._stored[resource.key] = resource
 
     def remove(self, resources: Iterable[Resource]) -> None:
         for each in resources:
@@ -86,6 +91,13 @@ def resource(name: str) -> Resource:
     meant = nearest(plain, _BY_NAME)
     hint = f'Did you mean "{meant}"?' if meant else f"It knows: {', '.join(sorted(BY_KIND))}."
     raise NotFound(f'the lab has no resource type "{name}". {hint}', name=name)
+
+
+def is_foreign(obj: dict[str, Any]) -> bool:
+    """Whether the object may be of a custom kind: of a group with a domain that no built-in kind has."""
+    version = obj.get("apiVersion")
+    group = version.rpartition("/")[0] if isinstance(version, str) else ""
+    return "." in group and group not in _GROUPS and isinstance(obj.get("kind"), str)
 
 
 def problems(obj: dict[str, Any]) -> list[Problem]:

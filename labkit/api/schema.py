@@ -41,6 +41,7 @@ REPEATABLE = {
     ("secrets", "name"),
     ("addresses", "type"),
 }
+OBJECT_META = PREFIX + "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 PROPS = PREFIX + "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 SCHEMA_OR_LIST = PROPS + "OrArray"
 SCHEMA_OR: dict[str, tuple[str, type]] = {
@@ -86,6 +87,14 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
         _check(obj, _roots()[obj["apiVersion"], obj["kind"]], "", found, 0)
     # Components write a status piece by piece; its required fields are theirs to know.
     return [p for p in found if not (p.reason == "FieldValueRequired" and p.field.startswith("status."))]
+
+
+def metadata_problems(obj: dict[str, Any]) -> list[Problem]:
+    """The structural faults of the metadata of an object of any kind, a custom one too."""
+    found: list[Problem] = []
+    if obj.get("metadata") is not None:
+        _check(obj["metadata"], definitions()[OBJECT_META], "metadata", found, 0)
+    return found
 
 
 def _check(value: Any, schema: Schema, path: str, found: Found, depth: int) -> None:

@@ -13,6 +13,7 @@ from labkit.apiserver.access.aggregation import Aggregation
 from labkit.cluster.work import Work
 from labkit.control.admission import Admission
 from labkit.control.apply import apply
+from labkit.control.custom.controller import Definitions
 from labkit.control.garbage import GarbageCollector
 from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
 from labkit.control.reconcile import Controller, Failure, Loop
@@ -46,6 +47,7 @@ class Plane:
             self.admission.validate(kind, _affordable)
         every: list[Controller] = [
             Namespaces(self.store),
+            Definitions(self.store),
             ServiceAccounts(self.store),
             Aggregation(self.store),
             GarbageCollector(self.store),

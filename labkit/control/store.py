@@ -38,14 +38,15 @@ KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletion
 class Store:
     """Every object of the lab. Writes are synchronous: watchers hear of each before it returns.
 
-    seed: of uids and generated names; now: the clock; `catalogue` has the resources that it keeps. What it refuses is
-    an `ApiError` with a real `Status`.
+    seed: of uids and generated names; now: the clock; `catalogue` has the resources that it keeps; `completing`, by
+    kind, may change a new object that has its uid. What it refuses is an `ApiError` with a real `Status`.
     """
 
     def __init__(self, seed: int = 0, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.chance = Chance(seed)
         self.catalogue = Catalogue()
         self.now = now
+        self.completing: dict[str, Callable[[Raw], None]] = {}
         self._version = 0
         self._objects: dict[str, dict[tuple[str, str], Raw]] = {}
         self._forms = Forms()
@@ -128,15 +129,17 @@ class Store:
         metadata["creationTimestamp"] = deletion.timestamp(self.now())
         if key[0] in COUNTED:
             metadata["generation"] = 1
+        if complete := self.completing.get(key[0]):
+            complete(raw)
         self._created[key] = self._version + 1
         return self._write("ADDED", raw, None)
 
-    def replace(self, raw: Raw) -> Raw:
-        """Put a new value in place of an object, all but its status. Raises NotFound, or Conflict where
+    def replace(self, raw: Raw, whole: bool = False) -> Raw:
+        """Put a new value in place of an object, all but its status, or the `whole`. Raises NotFound, or Conflict where
         `metadata.resourceVersion` is given and is not the stored one.
         """
         old = self._current(raw)
-        return self._commit(old, {**raw, "status": old.get("status")})
+        return self._commit(old, raw if whole else {**raw, "status": old.get("status")})
 
     def replace_status(self, raw: Raw) -> Raw:
         """Put a new status in place of the stored one, and nothing else. Raises as `replace` does."""

@@ -17,7 +17,7 @@ from labkit.control.fields.merge import merge, prune
 from labkit.control.fields.shapes import Kind, Raw, builtin
 from labkit.control.fields.tree import difference, intersection, union
 from labkit.control.fields.typed import tree_of
-from labkit.control.status import refusal
+from labkit.control.status import bad_request
 from labkit.errors import ApiError
 
 
@@ -44,7 +44,7 @@ def server_side_apply(
     wanted = _part(kind, applied, subresource)
     tree, errors = tree_of(wanted, kind.root)
     if applied["metadata"].get("managedFields") is not None:
-        raise refusal(400, "BadRequest", "metadata.managedFields must be nil")
+        raise bad_request("metadata.managedFields must be nil")
     if errors:
         raise _untyped(applied, errors)
     mine = Owned(owned(kind, tree, subresource), version, now)
@@ -112,4 +112,4 @@ def _untyped(applied: Raw, errors: list[str]) -> ApiError:
     group, _, version = applied["apiVersion"].rpartition("/")
     about = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {group}/{version}, Kind={applied['kind']}"
     text = errors[0] if len(errors) == 1 else "errors:" + "".join(f"\n  {error}" for error in errors)
-    return refusal(400, "BadRequest", f"failed to create typed patch object ({about}): {text}")
+    return bad_request(f"failed to create typed patch object ({about}): {text}")
