@@ -17,7 +17,7 @@ from labkit.workloads.runtime import Runtime
 def main(channel: Stream) -> None:
     """Serve the client on `channel` until it goes. What ends a role ends the lab: its traceback is on stderr."""
     syscalls.name_process("labkit-control")
-    roles = fork({"workload": Runtime, "dns": Server, "traffic": TrafficRole})
+    roles = fork({"workload": lambda voice: Runtime(voice, voice.ask), "dns": Server, "traffic": TrafficRole})
     asyncio.run(_control(channel, roles))
 
 

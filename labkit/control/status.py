@@ -51,6 +51,11 @@ def bad_request(problems: Sequence[Problem]) -> ApiError:
     return error
 
 
+def refused(message: str) -> ApiError:
+    """A request that makes no sense as things are."""
+    return _refusal(400, "BadRequest", message)
+
+
 def invalid(kind: str, name: str, problems: Sequence[Problem]) -> ApiError:
     """An object of the right shape with impossible values: one cause for each problem."""
     texts = list(dict.fromkeys(_text(problem) for problem in problems))
