@@ -106,25 +106,25 @@ def _only(pod: Raw) -> str:
     text = f"a container name must be specified for pod {pod['metadata']['name']}, choose one of: [{' '.join(names)}]"
     if init:
         text += f" or one of the init containers: [{' '.join(init)}]"
-    raise status.refused(text)
+    raise status.bad_request(text)
 
 
 def _check(pod: Raw, name: str, previous: bool) -> None:
     title = pod["metadata"]["name"]
     if name not in (*_names(pod, "containers"), *_names(pod, "initContainers")):
-        raise status.refused(f"container {name} is not valid for pod {title}")
+        raise status.bad_request(f"container {name} is not valid for pod {title}")
     if not pod["spec"].get("nodeName"):
-        raise status.refused(f"pod {title} does not have a host assigned")
+        raise status.bad_request(f"pod {title} does not have a host assigned")
     told = pod.get("status", {})
     every = (*(told.get("containerStatuses") or ()), *(told.get("initContainerStatuses") or ()))
     found: Raw = next((s for s in every if s["name"] == name), {})
     state, last = found.get("state") or {}, found.get("lastState") or {}
     if previous:
         if "terminated" not in last:
-            raise status.refused(f'previous terminated container "{name}" in pod "{title}" not found')
+            raise status.bad_request(f'previous terminated container "{name}" in pod "{title}" not found')
     elif "running" not in state and "terminated" not in state and "terminated" not in last:
         reason = state.get("waiting", {}).get("reason", "ContainerCreating")
-        raise status.refused(f'container "{name}" in pod "{title}" is waiting to start: {reason}')
+        raise status.bad_request(f'container "{name}" in pod "{title}" is waiting to start: {reason}')
 
 
 def _names(pod: Raw, field: str) -> list[str]:

@@ -19,8 +19,9 @@ from labkit.api.objects import Container, LifecycleHandler
 from labkit.errors import CommandError
 from labkit.linux import execute
 from labkit.linux.execute import Completed
-from labkit.linux.filesystem import Filesystem
 from labkit.workloads import environment, hooks, images, states
+from labkit.workloads.backoff import Backoff
+from labkit.workloads.container_files import ContainerFiles
 from labkit.workloads.deadline import Deadline
 from labkit.workloads.logs import Log
 from labkit.workloads.probes import Health
@@ -28,7 +29,6 @@ from labkit.workloads.states import State
 from labkit.workloads.surroundings import Surroundings
 from labkit.workloads.tasks import Idle, RealProcess, Served, Task
 
-LONGEST_DELAY, FORGIVEN = 300.0, 600.0  # seconds
 SHORTEST_GRACE = 2.0  # seconds that are left to a container whose preStop hook took all of its time
 NOT_INSTALLED = (
     "containers run this machine's programs, nothing comes out of an image. Install the program on this machine, or "
@@ -53,25 +53,19 @@ class ContainerRun:
         self.log = Log()
         self.previous_log: Log | None = None
         self.task: Task | None = None
+        self.files = ContainerFiles(spec, pod.volumes)
         self._pod = pod
         self._restart_policy = restart_policy
-        self._delay = 0.0
+        self._backoff = Backoff(pod.first_delay)
         self._last: State = {}
         self.began = 0.0
         self._id = ""
         self._unconfigured = False
         self._stopping = self._over = False
         self._variables: dict[str, str] = {}
-        self._filesystem: Filesystem | None = None
-        self._mounting = asyncio.Lock()
         self._health: Health | None = None
         self._probing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def inode(self) -> int | None:
-        """What tells its processes from all others; None while it has none."""
-        return self._filesystem.inode if self._filesystem else None
 
     @property
     def running(self) -> bool:
@@ -80,16 +74,6 @@ class ContainerRun:
     def variables(self) -> dict[str, str]:
         """The container's environment as of now. Raises `CommandError` where a value cannot be had."""
         return environment.variables(self.spec, self._pod.pod, self._pod.facts, self._pod.sources)
-
-    async def filesystem(self) -> Filesystem:
-        """The container's own view of the files, with its volumes. Raises `CommandError`, `OSError`."""
-        async with self._mounting:
-            if self._filesystem is None:
-                await self._pod.volumes.make()
-                if self._over:
-                    raise CommandError(f"container {self.spec.name} has ended")
-                self._filesystem = Filesystem(self._pod.volumes.mounts(self.spec, self._variables))
-            return self._filesystem
 
     async def run(
         self,
@@ -109,7 +93,7 @@ class ContainerRun:
             env=self._variables | dict(env or {}),
             stdin=stdin,
             cwd=self.spec.working_dir or "/",
-            filesystem=await self.filesystem(),
+            filesystem=await self.files.open(self._variables),
         )
 
     def status(self) -> State:
@@ -163,6 +147,7 @@ class ContainerRun:
             self._event("Normal", "Killing", f"Stopping container {self.spec.name}")
             await self._end(deadline, self._pod.withdrawn)
         self._over = True
+        await self.files.close()
         await self._clear()
         for task in self._tasks:
             task.cancel()
@@ -172,7 +157,7 @@ class ContainerRun:
         if isinstance(behaviour, images.Serve):
             self.task = Served(self._pod.place, behaviour, self.log, self.exited, self.run)
         elif isinstance(behaviour, images.Execute):
-            filesystem = await self.filesystem()
+            filesystem = await self.files.open(self._variables)
             cwd = self.spec.working_dir or "/"
             self.task = await RealProcess.start(
                 self._pod.place, behaviour.argv, self.log, self.exited, self._variables, cwd, filesystem
@@ -233,17 +218,14 @@ class ContainerRun:
     async def _again(self) -> None:
         """Restart: at once for the first time, then after a delay that doubles; a long run is forgiven all."""
         await self._clear()
-        if time.monotonic() - self.began > FORGIVEN:
-            self._delay = 0.0
         self._last = self.state
-        if self._delay:
-            message = f"back-off {self._delay:g}s restarting failed container={self.spec.name} pod={self._pod.title}"
+        if delay := self._backoff.next(time.monotonic() - self.began):
+            message = f"back-off {delay:g}s restarting failed container={self.spec.name} pod={self._pod.title}"
             self.state = states.waiting("CrashLoopBackOff", message)
             said = f"Back-off restarting failed container {self.spec.name} in pod {self._pod.title}"
             self._event("Warning", "BackOff", said)
             self._pod.changed()
-            await asyncio.sleep(self._delay)
-        self._delay = min(LONGEST_DELAY, self._delay * 2 or self._pod.first_delay)
+            await asyncio.sleep(delay)
         self.restarts += 1
         self.previous_log, self.log = self.log, Log()
         await self.start()
@@ -273,9 +255,7 @@ class ContainerRun:
         task, self.task = self.task, None
         if task:
             task.close()
-        filesystem, self._filesystem = self._filesystem, None
-        if filesystem:
-            await filesystem.end()
+        await self.files.end()
 
     def _fail(self, reason: str, message: str) -> None:
         if self._over:

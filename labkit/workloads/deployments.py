@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from labkit.api.objects import Deployment, ReplicaSet
+from labkit.api.objects import Deployment
 from labkit.control.namespaces import leaving
+from labkit.control.recorder import Recorder
 from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
 from labkit.workloads.ownership import claim, controller_of, controllers, owners, reference
-from labkit.workloads.progress import new_status
+from labkit.workloads.progress import News, check_in, new_status
 from labkit.workloads.rollout import Size, bounds, step
 from labkit.workloads.templates import HASH_LABEL, same, template_hash, with_hash
 
@@ -32,6 +33,7 @@ class Deployments:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._recorder = Recorder(store, "deployment-controller")
         store.add_index("controller", controllers)
 
     def keys(self, event: Event) -> Iterable[str]:
@@ -39,28 +41,32 @@ class Deployments:
         if kind == "Deployment":
             return [f"{metadata['namespace']}/{metadata['name']}"]
         if kind == "ReplicaSet":
-            return owners(self._store, Deployment, event)
+            return owners(self._store, "Deployment", event)
         # Recreate waits for the last old pod to go; nothing else here depends on single pods.
         return self._owners_of(event.object) if event.type == "DELETED" else []
 
-    def reconcile(self, key: str) -> None:
-        """Take one step of the rollout, then write the status; the step's own events bring the next one."""
+    def reconcile(self, key: str) -> float | None:
+        """Take one step of the rollout, then write the status; the step's own events bring the next one.
+
+        Returns when a rollout that stands still is late.
+        """
         namespace, _, name = key.partition("/")
         deployment = self._store.view(Deployment, namespace, name)
         if deployment is None or deployment.metadata.deletion_timestamp is not None or leaving(self._store, namespace):
-            return
+            return None
         raw = self._store.get("Deployment", namespace, name)
         sets = claim(self._store, raw, "ReplicaSet", deployment.spec.selector)
         sets.sort(key=self._store.created)
         new = next((rs for rs in sets if same(rs["spec"]["template"], raw["spec"]["template"])), None)
         old = [rs for rs in sets if rs is not new]
+        news: News = "" if new is None else "FoundNewReplicaSet"
         if new is None and not deployment.spec.paused:
-            new = self._create(raw, deployment, old)
+            new, news = self._create(raw, deployment, old), "NewReplicaSetCreated"
         elif new is not None:
             new = self._renumber(raw, deployment, new, old)
         self._resize(deployment, new, old)
         self._clean_up(deployment, new, old)
-        self._write_status(deployment, new, old)
+        return self._write_status(deployment, new, old, news)
 
     def _create(self, raw: Raw, deployment: Deployment, old: Sequence[Raw]) -> Raw:
         """The ReplicaSet of the newest template, without replicas yet, as the next revision."""
@@ -122,11 +128,18 @@ class Deployments:
             sizes = _paused(deployment, new, old)
         else:
             sizes = step(deployment.spec, self._size(new), [self._size(rs) for rs in old]) if new else {}
+        current = {rs["metadata"]["name"]: rs["spec"]["replicas"] for rs in [*old, *([new] if new else [])]}
         for name, replicas in sizes.items():
-            self._scale(deployment.namespace, name, replicas)
+            self._scale(deployment, name, current[name], replicas)
 
-    def _scale(self, namespace: str, name: str, replicas: int) -> None:
-        self._store.update("ReplicaSet", namespace, name, lambda rs: rs["spec"].update(replicas=replicas))
+    def _scale(self, deployment: Deployment, name: str, before: int, replicas: int) -> None:
+        if before == replicas:
+            return
+        self._store.update("ReplicaSet", deployment.namespace, name, lambda rs: rs["spec"].update(replicas=replicas))
+        raw = self._store.get("Deployment", deployment.namespace, deployment.name)
+        way = "up" if replicas > before else "down"
+        said = f"Scaled {way} replica set {name} from {before} to {replicas}"
+        self._recorder.event(raw, "Normal", "ScalingReplicaSet", said)
 
     def _clean_up(self, deployment: Deployment, new: Raw | None, old: Sequence[Raw]) -> None:
         """Forget the oldest empty ReplicaSets beyond `revisionHistoryLimit`."""
@@ -134,13 +147,14 @@ class Deployments:
         for rs in sorted(idle, key=_revision)[: max(0, len(old) - deployment.spec.revision_history_limit)]:
             self._store.delete("ReplicaSet", deployment.namespace, rs["metadata"]["name"])
 
-    def _write_status(self, deployment: Deployment, new: Raw | None, old: Sequence[Raw]) -> None:
+    def _write_status(self, deployment: Deployment, new: Raw | None, old: Sequence[Raw], news: News) -> float | None:
         raw = self._store.get("Deployment", deployment.namespace, deployment.name)
         names = [rs["metadata"]["name"] for rs in [*old, *([new] if new else [])]]
-        views = [self._store.view(ReplicaSet, deployment.namespace, name) for name in names]
+        found = [self._store.find("ReplicaSet", deployment.namespace, name) for name in names]
         newest = new["metadata"]["name"] if new else ""
-        status = new_status(raw, deployment.spec, [rs for rs in views if rs], newest, self._store.now())
-        self._store.replace_status({**raw, "status": status})
+        now = self._store.now()
+        status = new_status(raw, deployment.spec, [rs for rs in found if rs], newest, news, now)
+        return check_in(self._store.replace_status({**raw, "status": status}), now)
 
     def _size(self, rs: Raw) -> Size:
         status = rs.get("status", {})

@@ -1,7 +1,7 @@
 """The downward API: a pod's own fields, and its containers' limits and requests, as text. Pure.
 
 Source: pkg/fieldpath/fieldpath.go, pkg/kubelet/kubelet_pods.go (podFieldSelectorRuntimeValue),
-k8s.io/kubectl/pkg/util/resource (ExtractContainerResourceValue), k8s.io/apimachinery/pkg/api/resource/quantity.go.
+k8s.io/kubectl/pkg/util/resource (ExtractContainerResourceValue).
 """
 
 from __future__ import annotations
@@ -14,20 +14,11 @@ from typing import Any
 
 import msgspec
 
+from labkit.api import quantity
 from labkit.api.objects import Container, Pod, ResourceFieldSelector
 from labkit.errors import CommandError
 
 _KEYED = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")
-_QUANTITY = re.compile(r"([+-]?[0-9.]+)(?:([eE][+-]?[0-9]+)|([numkMGTPE]|[KMGTPE]i)?)")
-_SUFFIXES = {
-    "": Fraction(1),
-    **{
-        letter: Fraction(1000) ** power
-        for power, letter in zip(range(-3, 7), "num?kMGTPE", strict=True)
-        if letter != "?"
-    },
-    **{f"{letter}i": Fraction(1024) ** power for power, letter in enumerate("KMGTPE", 1)},
-}
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -79,20 +70,10 @@ def resource(selector: ResourceFieldSelector, container: Container, pod: Pod, fa
     given = getattr(container.resources, kind).get(what)
     if given is None and kind == "limits":
         given = facts.allocatable.get(what)
-    divisor = quantity(selector.divisor) or Fraction(1)
-    amount = quantity(given or 0) / divisor
-    return str(-(-amount.numerator // amount.denominator))
-
-
-def quantity(text: str | int | float) -> Fraction:
-    """A Kubernetes quantity ("500m", "1Gi", "1e3") as a number. Raises `CommandError` for what is none."""
-    match = _QUANTITY.fullmatch(str(text))
     try:
-        if match:
-            return Fraction(match[1] + (match[2] or "")) * _SUFFIXES[match[3] or ""]
-    except ValueError:
-        pass
-    raise CommandError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
+        return str(quantity.ceiling(given or 0, quantity.value(selector.divisor) or Fraction(1)))
+    except ValueError as error:
+        raise CommandError(str(error)) from None
 
 
 def _listed(values: Mapping[str, str]) -> str:

@@ -1,5 +1,4 @@
-"""What belongs to a ReplicaSet or Deployment: it adopts orphans that its selector matches, and releases what it no
-longer matches.
+"""What belongs to a workload: it adopts orphans that its selector matches, and releases what it no longer matches.
 
 Source: kubernetes/pkg/controller/controller_ref_manager.go.
 """
@@ -9,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from labkit.api import selectors
-from labkit.api.objects import Deployment, LabelSelector, ReplicaSet
+from labkit.api.selectors import Selector
 from labkit.control.store import Raw, Store, key_of
 from labkit.control.watch import Event
 
@@ -24,6 +23,11 @@ def reference(owner: Raw) -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def key(raw: Raw) -> str:
+    """`namespace/name`, by which controllers name what they reconcile."""
+    return f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"
 
 
 def controller_of(raw: Raw) -> dict[str, Any] | None:
@@ -42,21 +46,21 @@ def controllers(raw: Raw) -> list[str]:
     return [owner["uid"] if owner else orphans(raw["kind"], raw["metadata"].get("namespace", ""))]
 
 
-def owners(store: Store, cls: type[Deployment] | type[ReplicaSet], event: Event) -> set[str]:
-    """Keys of the ReplicaSets or Deployments that control the object of an event, did before, or may adopt it."""
+def owners(store: Store, kind: str, event: Event) -> set[str]:
+    """Keys of the owners of this kind that control the object of an event, did before, or may adopt it."""
     metadata = event.object["metadata"]
     namespace, labels = metadata["namespace"], metadata.get("labels", {})
     named = [controller_of(raw) for raw in (event.object, event.old) if raw]
-    found = {f"{namespace}/{owner['name']}" for owner in named if owner and owner["kind"] == cls.__name__}
+    found = {f"{namespace}/{owner['name']}" for owner in named if owner and owner["kind"] == kind}
     if named[0] is None:
-        candidates = store.views(cls, namespace)
-        found |= {owner.key for owner in candidates if selectors.matches(owner.spec.selector, labels)}
+        candidates = store.list(kind, namespace)
+        found |= {key(owner) for owner in candidates if selectors.matches(owner["spec"].get("selector"), labels)}
     return found
 
 
-def claim(store: Store, owner: Raw, kind: str, selector: LabelSelector) -> list[Raw]:
+def claim(store: Store, owner: Raw, kind: str, selector: Selector) -> list[Raw]:
     """The objects of a kind that belong to `owner`, after adoption and release; the adopted ones last."""
-    wanted = selectors.requirements(selector)
+    wanted = selectors.requirements(selector or {})
     uid = owner["metadata"]["uid"]
     mine = []
     for raw in store.indexed("controller", uid):

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from labkit.workloads.pods import is_ready
+
 COST = "controller.kubernetes.io/pod-deletion-cost"
 PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
@@ -39,17 +41,6 @@ def victims(pods: Sequence[Raw], related: Sequence[Raw], count: int, created: Ca
         )
 
     return sorted(pods, key=order)[:count]
-
-
-def is_active(pod: Raw) -> bool:
-    """Whether a pod counts as a replica: it has not ended, and is not about to."""
-    ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-    return not ended and "deletionTimestamp" not in pod["metadata"]
-
-
-def is_ready(pod: Raw) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def _cost(pod: Raw) -> int:

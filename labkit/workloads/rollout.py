@@ -29,8 +29,8 @@ def bounds(spec: DeploymentSpec) -> tuple[int, int]:
     never both 0.
     """
     update = spec.strategy.rolling_update
-    surge = _share(update.max_surge, spec.replicas, up=True)
-    unavailable = _share(update.max_unavailable, spec.replicas, up=False)
+    surge = share(update.max_surge, spec.replicas, up=True)
+    unavailable = share(update.max_unavailable, spec.replicas, up=False)
     if surge == 0 and unavailable == 0:
         unavailable = 1
     return surge, min(unavailable, spec.replicas)
@@ -78,7 +78,8 @@ def _shrink(old: Sequence[Size], most: int, least: int, available: int) -> dict[
     return {rs.name: sizes[rs.name] for rs in old if sizes[rs.name] != rs.replicas}
 
 
-def _share(value: int | str, replicas: int, *, up: bool) -> int:
+def share(value: int | str, replicas: int, *, up: bool) -> int:
+    """A number, or a percentage of `replicas` rounded up or down."""
     if isinstance(value, int):
         return value
     exact = int(value.removesuffix("%")) * replicas / 100

@@ -1,142 +1,180 @@
 """The scheduler: a node for every pod that has none.
 
-    pod -> nodes that may take it -> the one with the fewest pods of the same owner, then the fewest pods -> binding
+    pod -> nodes that may take it (filters) -> the best of them (choice) -> binding
+               └─ none: room made by pods of lower priority (preemption), or a message
 
-Deterministic, unlike the real one, which draws among equal scores. Source: kubernetes/pkg/scheduler/framework
-(plugins nodeunschedulable, nodeaffinity, tainttoleration, podtopologyspread; types.go FitError) of v1.34.
+Source: pkg/scheduler (schedule_one.go, framework/types.go FitError) of v1.34.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from labkit.api.objects import Node, Pod
 from labkit.control.deletion import timestamp
-from labkit.control.store import Raw, Store
+from labkit.control.recorder import Recorder
+from labkit.control.store import Raw, Store, key_of
 from labkit.control.watch import Event
+from labkit.workloads import conditions
 from labkit.workloads.ownership import controller_of
+from labkit.workloads.ownership import key as name_of
+from labkit.workloads.pods import condition, has_ended, is_terminating
+from labkit.workloads.scheduling import choice, preemption
+from labkit.workloads.scheduling.filters import Obstacle, obstacles
+from labkit.workloads.scheduling.preemption import Room
+from labkit.workloads.scheduling.snapshot import NodeState, Snapshot
 
 SCHEDULER = "default-scheduler"
+GATED = "Scheduling is blocked due to non-empty scheduling gates"
+NO_CLAIMS = "no new claims to deallocate"  # the plugin for device claims speaks first, though no pod here has any
+HOPELESS, NO_VICTIMS = "Preemption is not helpful for scheduling", "No preemption victims found for incoming pod"
 
 
-def obstacle(pod: Pod, node: Node) -> str:
-    """Why the node cannot take the pod, in the scheduler's words; empty where it can."""
-    if node.spec.unschedulable:
-        return "node(s) were unschedulable"
-    if not pod.spec.node_selector.items() <= node.metadata.labels.items():
-        return "node(s) didn't match Pod's node affinity/selector"
-    if any(c.type == "Ready" and c.status != "True" for c in node.status.conditions):
-        return "node(s) had untolerated taint {node.kubernetes.io/not-ready: }"
-    return ""
-
-
-def choose(nodes: Sequence[Node], owned: Mapping[str, int], load: Mapping[str, int]) -> Node:
-    """The node of the first rank: fewest pods of the same owner, also in its zone, then fewest of all, then by name.
-
-    owned, load: pods on each node, by its name: those of the same owner, and all.
-    """
-
-    def per_zone(pods: Mapping[str, int]) -> Counter[str]:
-        zones: Counter[str] = Counter()
-        for node in nodes:
-            zones[node.zone] += pods.get(node.name, 0)
-        return zones
-
-    owned_in_zone, load_in_zone = per_zone(owned), per_zone(load)
-
-    def rank(node: Node) -> tuple[int, int, int, int, str]:
-        mine, all_pods = owned.get(node.name, 0), load.get(node.name, 0)
-        return mine, owned_in_zone[node.zone], all_pods, load_in_zone[node.zone], node.name
-
-    return min(nodes, key=rank)
-
-
-def unschedulable(obstacles: Iterable[str]) -> str:
+def unschedulable(found: Mapping[str, Obstacle], why_no_room: str = "") -> str:
     """The message of a pod that no node takes: how many nodes there are, and what each kind of obstacle stops."""
-    counts = Counter(obstacles)
-    total = counts.total()
-    if not total:
+    if not found:
         return "no nodes available to schedule pods"
-    reasons = ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
-    hopeless = f"preemption: 0/{total} nodes are available: {total} Preemption is not helpful for scheduling."
-    return f"0/{total} nodes are available: {reasons}. {hopeless}"
+    helpless = [NO_VICTIMS if each.resolvable else HOPELESS for each in found.values()]
+    after = why_no_room or _counted(len(found), helpless)
+    return f"{_available(found)} {NO_CLAIMS}, preemption: {after}"
+
+
+def _available(found: Mapping[str, Obstacle]) -> str:
+    return _counted(len(found), [reason for each in found.values() for reason in each.reasons])
+
+
+def _counted(total: int, reasons: Iterable[str]) -> str:
+    listed = ", ".join(sorted(f"{count} {reason}" for reason, count in Counter(reasons).items()))
+    return f"0/{total} nodes are available: {listed}."
 
 
 class Scheduler:
-    """Binds pods to nodes. Keys are `namespace/name` of pods."""
+    """Binds pods to nodes. Keys are `rank/namespace/name` of pods: those of higher priority come first."""
 
     name = "scheduler"
-    kinds = frozenset({"Node", "Pod"})
+    kinds = frozenset({"Node", "PersistentVolumeClaim", "Pod"})
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._recorder = Recorder(store, SCHEDULER)
+        self._snapshot = Snapshot(store)
+        self._refused: set[str] = set()
 
     def keys(self, event: Event) -> Iterable[str]:
-        if event.object["kind"] == "Pod":
-            return [_key(event.object)] if not event.object["spec"].get("nodeName") else []
-        if event.old and _decisive(event.old) == _decisive(event.object) and event.type == "MODIFIED":
+        """A pod without a node; all that were refused, where a change may help them."""
+        raw = event.object
+        if raw["kind"] == "Pod" and not raw["spec"].get("nodeName"):
+            return [_key(raw)]
+        if event.old and event.type == "MODIFIED" and _decisive(event.old) == _decisive(raw):
             return []
-        return [_key(pod) for pod in self._store.indexed("node", "")]
+        return sorted(self._refused)
 
     def reconcile(self, key: str) -> None:
-        namespace, _, name = key.partition("/")
-        pod = self._store.view(Pod, namespace, name)
-        if pod is None or pod.spec.node_name or pod.terminating:
+        _, namespace, name = key.split("/")
+        pod = self._store.find("Pod", namespace, name)
+        if pod is None or pod["spec"].get("nodeName") or is_terminating(pod) or has_ended(pod):
+            self._refused.discard(key)
             return
-        raw = self._store.get("Pod", namespace, name)
-        if raw["spec"].get("schedulerName", SCHEDULER) != SCHEDULER:
+        if pod["spec"].get("schedulerName", SCHEDULER) != SCHEDULER:
             return
-        obstacles = {node.name: obstacle(pod, node) for node in self._store.views(Node)}
-        fitting = [node for node in self._store.views(Node) if not obstacles[node.name]]
-        if not fitting:
-            self._refuse(pod, unschedulable(obstacles.values()))
+        if pod["spec"].get("schedulingGates"):
+            self._set(pod, conditions.make("PodScheduled", "False", "SchedulingGated", GATED))
             return
-        self._bind(pod, choose(fitting, *self._counts(raw, fitting)).name)
+        nodes = self._snapshot.nodes()
+        found = obstacles(pod, nodes, self._namespace_labels)
+        missing = self._missing_claim(pod)
+        if missing:
+            found = {node: Obstacle((missing,)) for node in nodes}
+        fitting = [node for node in nodes if node not in found]
+        if fitting:
+            self._refused.discard(key)
+            self._bind(pod, self._best(pod, nodes, fitting))
+            return
+        self._refused.add(key)
+        self._make_room(pod, nodes, found, missing)
 
-    def _counts(self, raw: Raw, nodes: Sequence[Node]) -> tuple[Counter[str], dict[str, int]]:
-        """Pods on each node that stay: those of the same owner, and all."""
-        owner = controller_of(raw)
-        siblings = self._store.indexed("owner", owner["uid"]) if owner else ()
-        owned = Counter(pod["spec"].get("nodeName", "") for pod in siblings if _stays(pod))
-        load = {node.name: sum(map(_stays, self._store.indexed("node", node.name))) for node in nodes}
-        return owned, load
+    def _best(self, pod: Raw, nodes: Mapping[str, NodeState], fitting: list[str]) -> str:
+        owner = controller_of(pod)
+        owned = self._snapshot.owned(owner["uid"]) if owner else {}
+        load = {name: nodes[name].staying for name in fitting}
+        zones = {name: nodes[name].raw["metadata"].get("labels", {}).get(choice.ZONE, "") for name in fitting}
+        return choice.best(zones, owned, load, choice.wishes(pod, nodes, fitting, self._namespace_labels))
 
-    def _bind(self, pod: Pod, node: str) -> None:
+    def _bind(self, pod: Raw, node: str) -> None:
+        now = timestamp(self._store.now())
+        scheduled = conditions.make("PodScheduled", "True")
+
         def change(raw: Raw) -> None:
             raw["spec"]["nodeName"] = node
-            _set_condition(raw, {"type": "PodScheduled", "status": "True"}, timestamp(self._store.now()))
+            _put(raw, scheduled, now)
+            raw["status"].pop("nominatedNodeName", None)
 
-        self._store.update("Pod", pod.namespace, pod.name, change)
+        bound = self._store.update(*key_of(pod), change)
+        self._recorder.event(bound, "Normal", "Scheduled", f"Successfully assigned {name_of(pod)} to {node}")
 
-    def _refuse(self, pod: Pod, message: str) -> None:
-        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    def _make_room(self, pod: Raw, nodes: Mapping[str, NodeState], found: Mapping[str, Obstacle], missing: str) -> None:
+        """Preempt pods of lower priority where that helps, and say in any case why there is no node."""
+        why = preemption.refusal(pod, nodes)
+        room = None if why else preemption.room(pod, nodes, found, self._namespace_labels)
+        if room:
+            self._preempt(pod, room)
+            message = _available(found)
+        elif missing:
+            message = f"0/{len(nodes)} nodes are available: {missing}. {unschedulable(found).partition('. ')[2]}"
+        else:
+            message = unschedulable(found, why)
+        if condition(pod, "PodScheduled").get("message") != message:
+            self._recorder.event(pod, "Warning", "FailedScheduling", message)
+        self._set(pod, conditions.make("PodScheduled", "False", "Unschedulable", message))
+
+    def _preempt(self, pod: Raw, room: Room) -> None:
+        why = f"{SCHEDULER}: preempting to accommodate a higher priority pod"
+        disruption = conditions.make("DisruptionTarget", "True", "PreemptionByScheduler", why)
+        for victim in room.victims:
+            self._set(victim, disruption)
+            said = f"Preempted by pod {pod['metadata']['uid']} on node {room.node}"
+            self._recorder.event(victim, "Normal", "Preempted", said)
+            self._store.delete(*key_of(victim))
+        self._store.update(*key_of(pod), lambda raw: raw["status"].update(nominatedNodeName=room.node))
+
+    def _missing_claim(self, pod: Raw) -> str:
+        """What the volume plugin says where a claim of the pod does not exist."""
+        for volume in pod["spec"].get("volumes", ()):
+            name = volume.get("persistentVolumeClaim", {}).get("claimName", "")
+            if name and self._store.find("PersistentVolumeClaim", pod["metadata"]["namespace"], name) is None:
+                return f'persistentvolumeclaim "{name}" not found'
+        return ""
+
+    def _set(self, pod: Raw, wanted: Raw) -> None:
         now = timestamp(self._store.now())
-        self._store.update("Pod", pod.namespace, pod.name, lambda raw: _set_condition(raw, condition, now))
+        self._store.update(*key_of(pod), lambda raw: _put(raw, wanted, now))
+
+    def _namespace_labels(self, name: str) -> dict[str, str]:
+        namespace = self._store.find("Namespace", "", name)
+        found: dict[str, str] = namespace["metadata"].get("labels", {}) if namespace else {}
+        return found
 
 
-def _set_condition(raw: Raw, wanted: Raw, now: str) -> None:
-    """Put a condition in place of the one of its type; its time changes with its status only."""
-    conditions = raw.setdefault("status", {}).setdefault("conditions", [])
-    before = next((c for c in conditions if c["type"] == wanted["type"]), None)
-    since = before["lastTransitionTime"] if before and before["status"] == wanted["status"] else now
-    new = {**wanted, "lastTransitionTime": since}
-    if before is None:
-        conditions.append(new)
-    else:
-        conditions[conditions.index(before)] = new
+def _put(raw: Raw, wanted: Raw, now: str) -> None:
+    status: dict[str, Any] = raw.setdefault("status", {})
+    status["conditions"] = conditions.merged(status.get("conditions", ()), [wanted], now)
 
 
-def _decisive(node: Raw) -> tuple[object, ...]:
-    """What of a node decides which pods it can take."""
-    conditions = node.get("status", {}).get("conditions", ())
-    ready = [c["status"] for c in conditions if c["type"] == "Ready"]
-    return node["metadata"].get("labels"), node.get("spec", {}).get("unschedulable"), ready
+def _decisive(raw: Raw) -> tuple[object, ...]:
+    """What of a node or pod decides which other pods have a place."""
+    metadata, spec = raw["metadata"], raw.get("spec", {})
+    if raw["kind"] == "Pod":
+        return metadata.get("labels"), spec.get("nodeName"), has_ended(raw), is_terminating(raw)
+    if raw["kind"] == "PersistentVolumeClaim":
+        return ()
+    return (
+        metadata.get("labels"),
+        spec.get("unschedulable"),
+        spec.get("taints"),
+        raw.get("status", {}).get("allocatable"),
+    )
 
 
-def _stays(pod: Raw) -> bool:
-    return "deletionTimestamp" not in pod["metadata"]
-
-
-def _key(raw: Raw) -> str:
-    return f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"
+def _key(pod: Raw) -> str:
+    return f"{2**31 - preemption.priority(pod):010d}/{name_of(pod)}"

@@ -1,4 +1,4 @@
-"""Pod templates of Deployments: their hash, and whether two are the same.
+"""Pod templates: their hash, and whether two are the same.
 
 Source: ComputeHash in pkg/controller/controller_utils.go, SafeEncodeString in apimachinery/pkg/util/rand. The real hash
 is of Go's memory layout; this one is of the JSON: another value, as stable, in the same letters.

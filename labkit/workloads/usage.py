@@ -39,7 +39,7 @@ class Usage:
         found: Figures = {uid: {} for uid, _ in running}
         samples = {}
         for uid, container in running:
-            processes = members.get(container.inode or 0, [])
+            processes = members.get(container.files.inode or 0, [])
             cpu, size = sum(map(_cpu, processes)), _size(processes)
             if isinstance(container.task, Served):
                 cpu, size = cpu + container.task.cpu, size + share

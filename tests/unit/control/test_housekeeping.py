@@ -21,7 +21,7 @@ def loop(store):
 
 def owned(make, kind, name, *owners):
     references = [
-        {"apiVersion": "v1", "kind": o["kind"], "name": o["metadata"]["name"], "uid": o["metadata"]["uid"]}
+        {"apiVersion": o["apiVersion"], "kind": o["kind"], "name": o["metadata"]["name"], "uid": o["metadata"]["uid"]}
         for o in owners
     ]
     return make(kind, name, metadata={"ownerReferences": references}, spec={})
@@ -44,7 +44,7 @@ def test_service_account_comes_back(store, loop):
 
 def test_cascade(store, loop, make):
     top = store.create(make("Deployment", "d", version="apps/v1", spec={}))
-    middle = store.create(owned(make, "ReplicaSet", "rs", top))
+    middle = store.create({**owned(make, "ReplicaSet", "rs", top), "apiVersion": "apps/v1"})
     store.create(owned(make, "Pod", "a", middle))
     shared = store.create(owned(make, "Pod", "shared", middle, store.get("Namespace", "", "default")))
     store.delete("Deployment", "default", "d")
@@ -59,7 +59,7 @@ def test_cascade(store, loop, make):
 def test_orphans_stay(store, loop, make):
     top = store.create(make("Deployment", "d", version="apps/v1", spec={}))
     store.create(owned(make, "ReplicaSet", "rs", top))
-    store.delete("Deployment", "default", "d", orphan=True)
+    store.delete("Deployment", "default", "d", propagation="Orphan")
     loop.drain()
     assert "ownerReferences" not in store.get("ReplicaSet", "default", "rs")["metadata"]
 

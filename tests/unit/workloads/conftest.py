@@ -16,9 +16,8 @@ from labkit.control.reconcile import Failure, Loop
 from labkit.control.store import Store, key_of
 from labkit.endpoints.controllers import EndpointSlices, LegacyEndpoints, Mirroring
 from labkit.services.admission import ServiceAdmission
+from labkit.workloads import controllers
 from labkit.workloads.admission import register
-from labkit.workloads.deployments import Deployments
-from labkit.workloads.replicasets import ReplicaSets
 from labkit.workloads.scheduler import Scheduler
 
 Raw = dict[str, Any]
@@ -87,8 +86,7 @@ class Plane:
                 Namespaces(self.store),
                 GarbageCollector(self.store),
                 ServiceAccounts(self.store),
-                Deployments(self.store),
-                ReplicaSets(self.store, self.admission.create),
+                *controllers.workloads(self.store, self.admission.create),
                 Scheduler(self.store),
                 self.kubelet,
                 EndpointSlices(self.store),

@@ -135,7 +135,7 @@ def test_delete_takes_all_with_it(plane):
 def test_orphaned_replica_set_is_adopted_again(plane):
     plane.apply(deployment())
     pods = {pod["metadata"]["uid"] for pod in plane.pods()}
-    plane.store.delete("Deployment", "default", "web", orphan=True)
+    plane.store.delete("Deployment", "default", "web", propagation="Orphan")
     plane.loop.drain()
     plane.apply(deployment())
     (rs,) = plane.store.list("ReplicaSet")

@@ -6,17 +6,13 @@ from collections import Counter
 
 import pytest
 
-from labkit.api.objects import Node, view
-from labkit.workloads.scheduler import choose, unschedulable
+from labkit.workloads.scheduler import unschedulable
+from labkit.workloads.scheduling.choice import best
+from labkit.workloads.scheduling.filters import Obstacle
 
-from .conftest import Plane, bare_pod, deployment
+from .conftest import bare_pod, deployment
 
-
-def node(name, zone):
-    return view({"kind": "Node", "metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": zone}}}, Node)
-
-
-NODES = [node("node-1", "a"), node("node-2", "a"), node("node-3", "b")]
+ZONES = {"node-1": "a", "node-2": "a", "node-3": "b"}
 
 
 @pytest.mark.parametrize(
@@ -30,15 +26,27 @@ NODES = [node("node-1", "a"), node("node-2", "a"), node("node-3", "b")]
     ],
 )
 def test_choose(owned, load, expected):
-    assert choose(NODES, owned, load).name == expected
+    assert best(ZONES, owned, load, {}) == expected
+
+
+def test_wishes_come_before_an_even_spread():
+    assert best(ZONES, {"node-2": 5}, {"node-2": 9}, {"node-1": 10.0, "node-2": 10.5, "node-3": 0.0}) == "node-2"
 
 
 def test_messages():
-    assert unschedulable([]) == "no nodes available to schedule pods"
-    obstacles = ["node(s) were unschedulable", "node(s) didn't match Pod's node affinity/selector"] * 2
-    assert unschedulable(obstacles[:3]) == (
-        "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 2 node(s) were unschedulable. "
-        "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+    assert unschedulable({}) == "no nodes available to schedule pods"
+    found = {
+        "node-1": Obstacle(("node(s) were unschedulable",)),
+        "node-2": Obstacle(("Insufficient cpu", "Insufficient memory"), resolvable=True),
+        "node-3": Obstacle(("node(s) were unschedulable",)),
+    }
+    available = "0/3 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 2 node(s) were unschedulable."
+    assert unschedulable(found) == (
+        f"{available} no new claims to deallocate, preemption: 0/3 nodes are available: "
+        "1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling."
+    )
+    assert unschedulable(found, "not eligible due to preemptionPolicy=Never.") == (
+        f"{available} no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never."
     )
 
 
@@ -92,12 +100,3 @@ def test_unschedulable_until_a_node_allows_it(plane):
     plane.store.update("Node", "", "node-1", lambda n: n["spec"].update(unschedulable=False))
     plane.loop.drain()
     assert plane.get("Pod", "p")["spec"]["nodeName"] == "node-1"
-
-
-def test_not_ready_node_takes_nothing():
-    plane = Plane(nodes=("a",))
-    conditions = [{"type": "Ready", "status": "False"}]
-    plane.store.update("Node", "", "node-1", lambda n: n.update(status={"conditions": conditions}))
-    plane.apply(bare_pod("p"))
-    (condition,) = plane.get("Pod", "p")["status"]["conditions"]
-    assert "untolerated taint {node.kubernetes.io/not-ready: }" in condition["message"]

@@ -1,0 +1,21 @@
+"""The controllers of all workloads, in the order in which their work flows."""
+
+from __future__ import annotations
+
+from labkit.control.reconcile import Controller
+from labkit.control.store import Store
+from labkit.workloads.daemonsets.controller import DaemonSets
+from labkit.workloads.deployments import Deployments
+from labkit.workloads.making import Create
+from labkit.workloads.replicasets import ReplicaSets
+from labkit.workloads.statefulsets.controller import StatefulSets
+
+
+def workloads(store: Store, create: Create) -> list[Controller]:
+    """create: stores a new object, after admission."""
+    return [
+        Deployments(store),
+        StatefulSets(store, create),
+        DaemonSets(store, create),
+        ReplicaSets(store, create),
+    ]
