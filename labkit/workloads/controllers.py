@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.control.reconcile import Controller
 from labkit.control.store import Store
+from labkit.workloads.cronjobs.controller import CronJobs
 from labkit.workloads.daemonsets.controller import DaemonSets
 from labkit.workloads.deployments import Deployments
 from labkit.workloads.jobs.controller import FinishedJobs, Jobs
@@ -15,6 +16,7 @@ from labkit.workloads.statefulsets.controller import StatefulSets
 def workloads(store: Store, create: Create) -> list[Controller]:
     """create: stores a new object, after admission."""
     return [
+        CronJobs(store, create),
         Deployments(store),
         StatefulSets(store, create),
         DaemonSets(store, create),
