@@ -5,6 +5,7 @@ The very first run in a fresh clone is the slowest: hypothesis builds its tables
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("labkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -12,3 +13,7 @@ settings.load_profile("labkit")
 
 # A run in the background of a shell has SIGINT ignored, and so would the clients whose interrupts are tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sandbox", choices=("namespaces", "uml"), help="run the live tests in this kind of sandbox only")

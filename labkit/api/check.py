@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from labkit.api import schema, validation
+from labkit.api import convert, kinds, schema, validation
 from labkit.api.defaults import default
 from labkit.api.problem import TYPE_INVALID, Problem, steps
 
@@ -14,8 +14,11 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
     """The structural faults of an object, and the semantic ones of what it is after defaulting.
 
     The semantic check relies on types, so it sees the object without the fields whose type is wrong; what it says
-    about those fields, or about anything that holds them, is left out. An unknown kind is checked no further.
+    about those fields, or about anything that holds them, is left out. An unknown kind is checked no further; of one
+    that may be custom only the metadata is: its definition says the rest.
     """
+    if kinds.is_foreign(obj):
+        return schema.metadata_problems(obj)
     found = schema.problems(obj)
     mistyped = [p.field for p in found if p.reason == TYPE_INVALID]
     if len(found) >= schema.MAX_PROBLEMS or any(p.field in ("kind", "apiVersion") for p in found):
@@ -28,7 +31,7 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
     known = {(p.field, p.reason) for p in found}
     return found + [
         p
-        for p in validation.problems(default(typed))
+        for p in validation.problems(default(convert.to_stored(typed)))
         if (p.field, p.reason) not in known and not any(field.startswith(p.field) for field in mistyped)
     ]
 

@@ -224,7 +224,17 @@ def _network_policy(obj: Fields) -> None:
         spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
 
 
+def _definition(obj: Fields) -> None:
+    """apiextensions-apiserver/pkg/apis/apiextensions/v1/defaults.go."""
+    names = obj["spec"].setdefault("names", {}) if "spec" in obj else {}
+    if names.get("kind"):
+        _fill(names, singular=names["kind"].lower(), listKind=f"{names['kind']}List")
+    if "spec" in obj:
+        _fill(obj["spec"], conversion={"strategy": "None"})
+
+
 DEFAULTS: dict[str, Callable[[Fields], None]] = {
+    "CustomResourceDefinition": _definition,
     "DaemonSet": _daemon_set,
     "Deployment": _deployment,
     "EndpointSlice": _endpoint_slice,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from labkit.api.problem import Problem, nearest, required
@@ -17,6 +17,8 @@ __all__ = ["BY_KIND", "RBAC", "RESOURCES", "Catalogue", "Resource", "problems", 
 
 RESOURCES = STORED
 BY_KIND = {r.kind: r for r in RESOURCES}
+_ALSO = {(r.api_version, r.kind) for r in ALSO_SERVED}
+_GROUPS = {r.group for r in (*STORED, *ALSO_SERVED, *CREATED_ONLY)}
 _BY_NAME = {name: r for r in RESOURCES for name in (r.singular, r.plural, *r.short_names)}
 
 
@@ -37,6 +39,10 @@ class Catalogue:
             if each.stored:
                 self._stored[each.key] = each
 
+    def keep(self, resource: Resource) -> None:
+        """What `stored` gives for its key, served or not."""
+        self._stored[resource.key] = resource
+
     def remove(self, resources: Iterable[Resource]) -> None:
         for each in resources:
             self._served.pop((each.api_version, each.plural), None)
@@ -54,12 +60,16 @@ class Catalogue:
         """The resource that the store keeps under `key` (`Resource.key`). Raises KeyError."""
         return self._stored[key]
 
+    def named(self, key: str) -> Resource | str:
+        """The resource that the store keeps under `key`, or the key itself where there is none (any more)."""
+        return self._stored.get(key, key)
+
     def all(self) -> tuple[Resource, ...]:
         """Everything that is served, in order of group, version and plural."""
         return tuple(sorted(self._served.values(), key=lambda r: (r.group, r.version, r.plural)))
 
 
-@cache
+@lru_cache(1024)  # names come from clients
 def store_kind(api_version: str, kind: str) -> str:
     """What the store keeps objects of this kind under: `Resource.key`, found without a catalogue."""
     group = api_version.rpartition("/")[0]
@@ -83,6 +93,13 @@ def resource(name: str) -> Resource:
     raise NotFound(f'the lab has no resource type "{name}". {hint}', name=name)
 
 
+def is_foreign(obj: dict[str, Any]) -> bool:
+    """Whether the object may be of a custom kind: of a group with a domain that no built-in kind has."""
+    version = obj.get("apiVersion")
+    group = version.rpartition("/")[0] if isinstance(version, str) else ""
+    return "." in group and group not in _GROUPS and isinstance(obj.get("kind"), str)
+
+
 def problems(obj: dict[str, Any]) -> list[Problem]:
     """What is wrong with `apiVersion` and `kind`; none of it means that the schema has this kind."""
     version, kind = obj.get("apiVersion"), obj.get("kind")
@@ -99,7 +116,7 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
         meant = nearest(kind, BY_KIND)
         hint = f'Did you mean "{meant}"?' if meant else f"The lab knows: {', '.join(sorted(BY_KIND))}."
         found.append(Problem("kind", _no_match(kind, version), hint, "FieldValueNotSupported"))
-    elif known.api_version != version:
+    elif known.api_version != version and (version, kind) not in _ALSO:
         hint = f"{kind} is served as {known.api_version} now: write apiVersion: {known.api_version}."
         found.append(Problem("apiVersion", _no_match(kind, version), hint, "FieldValueNotSupported"))
     return found

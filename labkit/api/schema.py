@@ -31,7 +31,7 @@ INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?", re.ASCII)
 TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 # Listed as required by the published schema, while the server takes their absence for an empty value.
-NOT_REQUIRED = {"endpoints", "apiGroup"}
+NOT_REQUIRED = {"endpoints", "apiGroup", "eventTime"}
 # Map-lists (name, first key) in which the server tolerates a repeated key, at most with a warning.
 REPEATABLE = {
     ("env", "name"),
@@ -41,6 +41,15 @@ REPEATABLE = {
     ("secrets", "name"),
     ("addresses", "type"),
 }
+OBJECT_META = PREFIX + "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+PROPS = PREFIX + "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+SCHEMA_OR_LIST = PROPS + "OrArray"
+SCHEMA_OR: dict[str, tuple[str, type]] = {
+    SCHEMA_OR_LIST: (PROPS, list),
+    PROPS + "OrBool": (PROPS, bool),
+    PROPS + "OrStringArray": (PROPS, list),
+}
+"""Published without a type: reference -> (the schema of an object, the other type)."""
 KEY_DEFAULTS = {"protocol": "TCP"}
 
 Schema = dict[str, Any]
@@ -80,10 +89,21 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
     return [p for p in found if not (p.reason == "FieldValueRequired" and p.field.startswith("status."))]
 
 
+def metadata_problems(obj: dict[str, Any]) -> list[Problem]:
+    """The structural faults of the metadata of an object of any kind, a custom one too."""
+    found: list[Problem] = []
+    if obj.get("metadata") is not None:
+        _check(obj["metadata"], definitions()[OBJECT_META], "metadata", found, 0)
+    return found
+
+
 def _check(value: Any, schema: Schema, path: str, found: Found, depth: int) -> None:
     reference = schema.get("$ref")
     if reference is not None:
-        schema = definitions()[reference]
+        if reference in SCHEMA_OR and type(value) is not dict:
+            _check_schema_or(value, reference, path, found, depth)
+            return
+        schema = definitions()[SCHEMA_OR.get(reference, (reference, ()))[0]]
     match schema.get("type"):
         case "string" if type(value) is str:
             if "format" in schema:
@@ -102,8 +122,20 @@ def _check(value: Any, schema: Schema, path: str, found: Found, depth: int) -> N
             pass
         case None if "oneOf" in schema:
             _check_choice(value, schema, path, found)
+        case None:
+            pass  # any JSON: a default, an example
         case expected:
             found.append(_mistyped(value, str(expected), path))
+
+
+def _check_schema_or(value: Any, reference: str, path: str, found: Found, depth: int) -> None:
+    """What a CustomResourceDefinition's schema allows in place of a schema: a boolean, or a list."""
+    other = SCHEMA_OR[reference][1]
+    if type(value) is not other:
+        found.append(_mistyped(value, f"object or {JSON_NAMES[other]}", path))
+    elif reference == SCHEMA_OR_LIST and isinstance(value, list):
+        for index, child in enumerate(value):
+            _check(child, definitions()[PROPS], f"{path}[{index}]", found, depth + 1)
 
 
 def _check_object(value: dict[str, Any], schema: Schema, path: str, found: Found, depth: int) -> None:

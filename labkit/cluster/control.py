@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.node_rules import NodeRules
@@ -27,6 +28,7 @@ from labkit.dns import addon
 from labkit.linux import iptables, probes
 from labkit.net.topology import POD_NETWORK, Machine, plan
 from labkit.sandbox.channel import Handler, Peer
+from labkit.sandbox.tunnel import Tunnels
 
 DNS_KINDS = ("ConfigMap", "EndpointSlice", "Namespace", "Pod", "Service")
 
@@ -40,6 +42,7 @@ class Control:
 
     def __init__(self, progress: Callable[[str], None]) -> None:
         self.roles: dict[str, Peer] = {}
+        self.tunnels = Tunnels(lambda sock: self._api.take(sock))
         self.handlers: dict[str, Handler] = {"start": self.start}  # more of them once the cluster stands
         self.events: dict[str, Handler] = {
             "container": self._container,
@@ -58,9 +61,11 @@ class Control:
         link: Mapping[str, Any],
         seed: int,
         needs: Sequence[str],
+        listener: int,
     ) -> Raw:
         """Build the data centre and the cluster on it; returns the facts about them, with DNS answering.
 
+        `listener` is the descriptor of the API's listening socket on the host, -1 where there is none.
         Raises `MissingFeature` where the kernel has not all that the lab `needs`.
         """
         probes.require(needs)
@@ -82,6 +87,8 @@ class Control:
         links = {m.name: datacenter.net[m.name].links for m in site.machines}
         self._kubelet = Kubelet(plane.store, machines, links, PLUGINS[cni], self.roles, self._work)
         plane.store.watch(DNS_KINDS, self._tell_dns)
+        first = datacenter.places[site.machines[0].name]
+        publish(plane, first)
         plane.apply(addon.addon())
         self._rules = NodeRules(plane.store, machines, tables, POD_NETWORK, self._work)
         await self._rules.start()
@@ -91,6 +98,8 @@ class Control:
         self.handlers.update(plane.handlers() | waiting.handlers() | self._questions.handlers())
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
+        self._api = ApiServer(plane, first, listener)
+        self.handlers.update({"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": cni,

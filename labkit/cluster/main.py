@@ -26,6 +26,7 @@ async def _control(channel: Stream, sockets: dict[str, socket.socket]) -> None:
     roles = {name: await Peer.over(sock, control.events) for name, sock in sockets.items()}
     control.roles.update(roles)
     client = await Peer.over(channel, control.handlers)
+    control.tunnels.peer = client
     ends = {name: asyncio.ensure_future(peer.closed()) for name, peer in {"": client, **roles}.items()}
     await asyncio.wait(ends.values(), return_when=asyncio.FIRST_COMPLETED)
     if not ends[""].done():

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Sequence
 
 from labkit.api import kinds
 from labkit.api.problem import Problem, invalid
+from labkit.apiserver.access import bootstrap
+from labkit.apiserver.access.aggregation import Aggregation
 from labkit.cluster.work import Work
 from labkit.control.admission import Admission
 from labkit.control.apply import apply
+from labkit.control.custom.controller import Definitions
 from labkit.control.garbage import GarbageCollector
 from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
 from labkit.control.reconcile import Controller, Failure, Loop
@@ -44,7 +47,9 @@ class Plane:
             self.admission.validate(kind, _affordable)
         every: list[Controller] = [
             Namespaces(self.store),
+            Definitions(self.store),
             ServiceAccounts(self.store),
+            Aggregation(self.store),
             GarbageCollector(self.store),
             *controllers.workloads(self.store, self.admission.create),
             Scheduler(self.store),
@@ -54,6 +59,8 @@ class Plane:
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
         create_initial(self.admission)
+        for raw in bootstrap.objects():
+            self.store.create(raw)
 
     def handlers(self) -> dict[str, Handler]:
         return {"apply": self.apply, "get": self.get, "list": self.list, "scale": self.scale}

@@ -8,11 +8,19 @@ Source: k8s.io/apiserver/pkg/registry/rest/create.go and update.go (BeforeCreate
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Literal
 
-from labkit.api import schema, validation
+import msgspec
+
+from labkit.api import convert, pruning, schema, validation
 from labkit.api.defaults import default
 from labkit.api.problem import Problem
-from labkit.control import immutable, status
+from labkit.api.resources import Resource
+from labkit.api.validation import meta
+from labkit.control import immutable, refusals, status
+from labkit.control.custom import Custom
+from labkit.control.deletion import timestamp
+from labkit.control.fields import Kind, custom, stamp
 from labkit.control.store import Raw, Store, key_of
 
 Plugin = Callable[[Raw, Raw | None], Iterable[Problem]]
@@ -20,13 +28,34 @@ Plugin = Callable[[Raw, Raw | None], Iterable[Problem]]
 object, which is its own."""
 
 
+class Options(msgspec.Struct, frozen=True):
+    """How a write is to be done.
+
+    fields    what becomes of fields that the kind does not have: refused, left out with a warning, or left out
+    warn      hears the warnings
+    manager   who writes, for `metadata.managedFields`; without one these stay as they are given: an apply's
+              result has them already
+    subresource  by which the whole object is written: scale
+    """
+
+    fields: Literal["Strict", "Warn", "Ignore"] = "Strict"
+    warn: Callable[[str], None] = lambda _: None
+    manager: str = ""
+    subresource: str = ""
+
+
+STRICT = Options()
+
+
 class Admission:
     """The way into the store for whatever comes from outside of the control plane, and for the pods it makes."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, custom: Custom | None = None) -> None:
         self.store = store
+        self.custom = custom or Custom(store)
         self._mutators: dict[str, list[Plugin]] = {}
         self._validators: dict[str, list[Plugin]] = {}
+        self._shapes: dict[str, tuple[object, Kind]] = {}
         for kind, validator in immutable.VALIDATORS.items():
             self.validate(kind, validator)
 
@@ -38,29 +67,111 @@ class Admission:
         """Add a validator for a kind; all of them run, and all that they find is reported at once."""
         self._validators.setdefault(kind, []).append(validator)
 
-    def create(self, raw: Raw) -> Raw:
+    def create(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Check, complete and store a new object. Raises `ApiError`: BadRequest, Invalid, and those of the store."""
-        self.check_structure(raw)
-        if raw["kind"] != "Node":  # a kubelet registers its node with a status; all others begin without one
+        raw = self.structured(raw, options)
+        if self.custom.going(raw["apiVersion"], raw["kind"]):
+            raise refusals.going(self.store.catalogue.named(key_of(raw)[0]), "create")
+        if self.has_status(raw) and raw["kind"] != "Node":  # a kubelet registers its node with a status
             raw = {field: value for field, value in raw.items() if field != "status"}
-        return self.store.create(self._admit(default(raw), None))
+        new = self._admit(self._completed(raw), None)
+        return self.store.create(self._stamped(None, new, options))
 
-    def replace(self, raw: Raw) -> Raw:
+    def replace(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Check, complete and store an object in place of the stored one. Raises as `create` does, and Conflict."""
-        self.check_structure(raw)
-        new = default(raw)
-        return self.store.replace(self._admit(new, self.store.get(*key_of(new))))
+        new = self._completed(self.structured(raw, options))
+        old = self.store.get(*key_of(new))
+        if self.has_status(raw):
+            new = {**new, "status": old.get("status")}
+        new = self._stamped(old, self._admit(new, old), options, options.subresource)
+        return self.store.replace(new, whole=True)
+
+    def replace_status(self, raw: Raw, options: Options = STRICT) -> Raw:
+        """Store the status of an object, and nothing else of it. Raises BadRequest, NotFound, Conflict."""
+        new = self._completed(self.structured(raw, options))
+        old = self.store.get(*key_of(new))
+        version = new["metadata"].get("resourceVersion", "")
+        whole = {**old, "metadata": {**old["metadata"], "resourceVersion": version}, "status": new.get("status")}
+        if managed := new["metadata"].get("managedFields"):
+            whole["metadata"]["managedFields"] = managed
+        return self.store.replace(self._stamped(old, whole, options, "status"), whole=True)
+
+    def structured(self, raw: Raw, options: Options = STRICT) -> Raw:
+        """The object in the shape of its kind. Raises BadRequest, with all problems, where it does not have it."""
+        found = raw
+        if self.custom.find(raw.get("apiVersion"), raw.get("kind")) is None:
+            problems = schema.problems(raw)
+            unknown = [problem for problem in problems if pruning.is_unknown_field(problem)]
+            if unknown and options.fields != "Strict":
+                found = pruning.pruned(raw)
+        else:
+            problems = schema.metadata_problems(raw)
+            found, paths = self.custom.pruned(raw)
+            unknown = [_unknown(path) for path in paths]
+            problems += unknown
+        if options.fields != "Strict":
+            problems = [problem for problem in problems if problem not in unknown]
+            for problem in unknown if options.fields == "Warn" else ():
+                options.warn(problem.message)
+        if problems:
+            raise status.undecodable(raw, problems)
+        return found
 
     def check_structure(self, raw: Raw) -> None:
         """Raises BadRequest, with all problems, where the object does not have the shape of its kind."""
-        if problems := schema.problems(raw):
-            raise status.bad_request(problems)
+        self.structured(raw)
+
+    def resource(self, raw: Raw) -> Resource:
+        """What an object is one of; its kind must be served. Raises KeyError."""
+        return self.store.catalogue.stored(key_of({**raw, "metadata": {}})[0])
+
+    def shape(self, raw: Raw) -> Kind | None:
+        """What of a custom kind is owned apart, for managed fields; None for a built-in one, whose shape is known."""
+        version = self.custom.find(raw["apiVersion"], raw["kind"])
+        if version is None:
+            return None
+        name = f"{raw['apiVersion']}/{raw['kind']}"
+        known = self._shapes.get(name)
+        if known is None or known[0] is not version:
+            known = self._shapes[name] = version, custom(version.schema, version.has_status)
+        return known[1]
+
+    def has_status(self, raw: Raw) -> bool:
+        """Whether its status is a matter of its own, which a client writes apart."""
+        version = self.custom.find(raw["apiVersion"], raw["kind"])
+        return version is None or version.has_status
+
+    def _completed(self, raw: Raw) -> Raw:
+        """A new object with the defaults of its kind."""
+        if self.custom.find(raw["apiVersion"], raw["kind"]) is None:
+            return default(convert.to_stored(raw))
+        made = self.custom.complete(raw)
+        metadata = made["metadata"] = made.get("metadata") or {}
+        if self.resource(raw).namespaced and not metadata.get("namespace"):
+            metadata["namespace"] = "default"
+        return made
+
+    def _stamped(self, old: Raw | None, new: Raw, options: Options, subresource: str = "") -> Raw:
+        """The object with its managed fields as this write leaves them."""
+        if not options.manager:
+            return new
+        now = timestamp(self.store.now())
+        return stamp(old, new, options.manager, now, subresource, types=self.shape(new))
 
     def _admit(self, new: Raw, old: Raw | None) -> Raw:
         kind, _, name = key_of(new)
         problems = [problem for mutator in self._mutators.get(kind, ()) for problem in mutator(new, old)]
-        problems += validation.problems(new)
+        if self.custom.find(new["apiVersion"], new["kind"]) is None:
+            problems += validation.problems(new)
+        else:
+            problems += [*meta.object_meta(new, self.resource(new).namespaced), *self.custom.check(new, old)]
+            new = self.custom.to_stored(new)
         problems += [problem for validator in self._validators.get(kind, ()) for problem in validator(new, old)]
         if problems:
-            raise status.invalid(kind, name or new["metadata"].get("generateName", ""), problems)
+            resource = self.store.catalogue.named(kind)
+            raise status.invalid(resource, name or new["metadata"].get("generateName", ""), problems)
         return new
+
+
+def _unknown(path: str) -> Problem:
+    return Problem(path, f'unknown field "{path}"', "The kind's definition does not have it.")

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from labkit.api import kinds
+from labkit.api import convert
 from labkit.api.problem import Problem
 from labkit.api.schema import definition
 from labkit.control import status
@@ -49,11 +49,12 @@ def apply(admission: Admission, objects: Sequence[Raw]) -> list[dict[str, str]]:
 
 def _apply(admission: Admission, given: Raw) -> dict[str, str]:
     admission.check_structure(given)
-    wanted = _prepared(given)
+    wanted = _prepared(convert.to_stored(given), admission.resource(given).namespaced)
     kind, namespace, name = key_of(wanted)
     if not name and "generateName" in wanted["metadata"]:
         remedy = "Give it a metadata.name, or create it instead of applying it."
-        raise status.bad_request([Problem("metadata.generateName", "cannot use generate name with apply", remedy)])
+        problem = Problem("metadata.generateName", "cannot use generate name with apply", remedy)
+        raise status.undecodable(wanted, [problem])
     current = admission.store.find(kind, namespace, name)
     if current is None:
         stored = admission.create(wanted)
@@ -66,11 +67,11 @@ def _apply(admission: Admission, given: Raw) -> dict[str, str]:
     return {"kind": kind, "namespace": namespace, "name": stored["metadata"]["name"], "result": result}
 
 
-def _prepared(given: Raw) -> Raw:
+def _prepared(given: Raw, namespaced: bool) -> Raw:
     """The object as kubectl sends it: in a namespace, and with itself in an annotation."""
     wanted = copy(given)
     metadata = wanted["metadata"] = wanted.get("metadata") or {}
-    if kinds.resource(wanted["kind"]).namespaced:
+    if namespaced:
         metadata["namespace"] = metadata.get("namespace") or "default"
     annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
     metadata["annotations"] = annotations

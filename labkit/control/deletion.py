@@ -18,6 +18,10 @@ LASTING = frozenset({"default", "kube-system", "kube-public"})
 """Namespaces that cannot be deleted (NamespaceLifecycle admission)."""
 
 
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""The finalizer of a CustomResourceDefinition that is being deleted: its objects go first."""
+
+
 def timestamp(moment: datetime) -> str:
     """A time as the API writes it: RFC 3339 in whole seconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -49,7 +53,9 @@ def held(raw: Raw, propagation: Propagation | None) -> Raw:
 
 def lingers(raw: Raw, grace: int) -> bool:
     """Whether a deletion only begins now."""
-    return grace > 0 or raw["kind"] == "Namespace" or bool(raw["metadata"].get("finalizers"))
+    if raw["kind"] in ("CustomResourceDefinition", "Namespace"):
+        return True
+    return grace > 0 or bool(raw["metadata"].get("finalizers"))
 
 
 def released(raw: Raw) -> bool:
@@ -69,6 +75,8 @@ def marked(raw: Raw, grace: int, now: datetime) -> Raw:
     metadata["deletionGracePeriodSeconds"] = grace
     if "generation" in metadata:
         metadata["generation"] += 1
+    if raw["kind"] == "CustomResourceDefinition":
+        metadata["finalizers"] = [*metadata.get("finalizers", ()), CLEANUP]
     if raw["kind"] == "Namespace":
         return {**raw, "metadata": metadata, "status": {**raw.get("status", {}), "phase": "Terminating"}}
     return {**raw, "metadata": metadata}

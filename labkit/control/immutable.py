@@ -37,6 +37,12 @@ def pod(new: Raw, old: Raw | None) -> Iterator[Problem]:
         yield forbidden("spec", why, "Delete the pod and create it anew, or change the Deployment that it belongs to.")
 
 
+def _definition(new: Raw, old: Raw | None) -> Iterator[Problem]:
+    from labkit.control.custom.definition import problems  # loaded with the first definition
+
+    yield from problems(new, old)
+
+
 def _comparable(spec: Raw) -> Raw:
     """A pod's spec without the fields that may change."""
     kept = {name: value for name, value in spec.items() if name not in ("activeDeadlineSeconds", "tolerations")}
@@ -53,6 +59,7 @@ def _at(raw: Any, path: tuple[str, ...]) -> Any:
 
 
 VALIDATORS = {
+    "CustomResourceDefinition": _definition,
     "DaemonSet": fixed("spec", "selector"),
     "Deployment": fixed("spec", "selector"),
     "EndpointSlice": fixed("addressType"),

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from labkit.api.kinds import store_kind
+
 Key = tuple[str, str, str]
 """(kind, namespace, name)"""
+
+
+def key_of(raw: dict[str, Any]) -> Key:
+    """(kind, namespace, name); the kind as the store keeps it, an empty namespace where it has none."""
+    metadata = raw["metadata"]
+    return store_kind(raw["apiVersion"], raw["kind"]), metadata.get("namespace", ""), metadata.get("name", "")
 
 
 class Index:

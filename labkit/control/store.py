@@ -13,17 +13,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, TypeVar
 
-import msgspec
-
 from labkit.api import objects
-from labkit.api.kinds import Catalogue, store_kind
+from labkit.api.kinds import Catalogue
 from labkit.control import deletion, status
 from labkit.control.chance import Chance
-from labkit.control.index import Index, Key
+from labkit.control.forms import Forms, copy
+from labkit.control.history import History
+from labkit.control.index import Index, Key, key_of
 from labkit.control.watch import Event, EventType, Watch, Watches
+
+__all__ = ["Raw", "Store", "copy", "key_of"]
 
 Raw = dict[str, Any]
 T = TypeVar("T", bound=objects.Object)
@@ -33,21 +34,6 @@ COUNTED = frozenset({"DaemonSet", "Deployment", "Ingress", "Job", "NetworkPolicy
 KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 """Metadata that only the store writes."""
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
-utc_now = partial(datetime.now, UTC)
-
-
-def copy(raw: Raw) -> Raw:
-    """A copy that shares nothing with the original."""
-    return _decode(_encode(raw))
-
-
-def key_of(raw: Raw) -> Key:
-    """(kind, namespace, name); the kind as the store keeps it, an empty namespace where it has none."""
-    metadata = raw["metadata"]
-    return store_kind(raw["apiVersion"], raw["kind"]), metadata.get("namespace", ""), metadata.get("name", "")
-
 
 class Store:
     """Every object of the lab. Writes are synchronous: watchers hear of each before it returns.
@@ -56,17 +42,18 @@ class Store:
     kind, may change a new object that has its uid. What it refuses is an `ApiError` with a real `Status`.
     """
 
-    def __init__(self, seed: int = 0, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, seed: int = 0, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.chance = Chance(seed)
         self.catalogue = Catalogue()
         self.now = now
         self.completing: dict[str, Callable[[Raw], None]] = {}
         self._version = 0
         self._objects: dict[str, dict[tuple[str, str], Raw]] = {}
-        self._views: dict[Key, tuple[Raw, objects.Object]] = {}
+        self._forms = Forms()
         self._created: dict[Key, int] = {}
         self._indexes: dict[str, Index] = {}
         self._watches = Watches()
+        self.history = History()
         self._journal: list[tuple[Key, Raw | None, Event]] | None = None
         self.add_index("namespace", lambda raw: [raw["metadata"].get("namespace", "")])
         self.add_index("node", lambda raw: [raw["spec"].get("nodeName", "")] if raw["kind"] == "Pod" else [])
@@ -83,7 +70,7 @@ class Store:
     def get(self, kind: str, namespace: str, name: str) -> Raw:
         """The object. Raises NotFound."""
         if (raw := self.find(kind, namespace, name)) is None:
-            raise status.not_found(kind, name)
+            raise status.not_found(self.catalogue.named(kind), name)
         return raw
 
     def list(self, kind: str, namespace: str | None = None) -> tuple[Raw, ...]:
@@ -108,13 +95,19 @@ class Store:
     def typed(self, cls: type[T], raw: Raw) -> T:
         """An object of this store, or one that was in it, as its struct."""
         key = key_of(raw)
-        cached = self._views.get(key)
-        if cached and cached[0] is raw and isinstance(cached[1], cls):
-            return cached[1]
-        struct = objects.view(raw, cls)
-        if self.find(*key) is raw:
-            self._views[key] = raw, struct
-        return struct
+        return self._forms.struct(key, raw, cls, keep=self.find(*key) is raw)
+
+    def encoded(self, raw: Raw) -> bytes:
+        """An object of this store, or one that was in it, as JSON."""
+        key = key_of(raw)
+        return self._forms.text(key, raw, keep=self.find(*key) is raw)
+
+    def as_of(self, kind: str, version: int, namespace: str | None = None) -> tuple[Raw, ...]:
+        """What `list` gave at a version, 0 being now. Raises Expired (410) where it is too long ago."""
+        if version in (0, self._version):
+            return self.list(kind, namespace)
+        found = self.history.rewound(kind, self._objects.get(kind, {}), version)
+        return tuple(found[place] for place in sorted(found) if namespace is None or place[0] == namespace)
 
     def created(self, raw: Raw) -> int:
         """A number that is greater the later the object was created (timestamps tell whole seconds only)."""
@@ -128,7 +121,7 @@ class Store:
             metadata["name"] = self.chance.name(base, raw["kind"], metadata.get("namespace", ""))
         key = key_of(raw)
         if self.find(*key) is not None:
-            raise status.already_exists(key[0], key[2])
+            raise status.already_exists(self.catalogue.named(key[0]), key[2])
         self._check_namespace(*key)
         for field in KEPT:
             metadata.pop(field, None)
@@ -141,12 +134,12 @@ class Store:
         self._created[key] = self._version + 1
         return self._write("ADDED", raw, None)
 
-    def replace(self, raw: Raw) -> Raw:
-        """Put a new value in place of an object, all but its status. Raises NotFound, or Conflict where
+    def replace(self, raw: Raw, whole: bool = False) -> Raw:
+        """Put a new value in place of an object, all but its status, or the `whole`. Raises NotFound, or Conflict where
         `metadata.resourceVersion` is given and is not the stored one.
         """
         old = self._current(raw)
-        return self._commit(old, {**raw, "status": old.get("status")})
+        return self._commit(old, raw if whole else {**raw, "status": old.get("status")})
 
     def replace_status(self, raw: Raw) -> Raw:
         """Put a new status in place of the stored one, and nothing else. Raises as `replace` does."""
@@ -178,7 +171,7 @@ class Store:
         old = self.get(kind, namespace, name)
         if uid and uid != (stored := old["metadata"]["uid"]):
             why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {stored}"
-            raise status.conflict(kind, name, why)
+            raise status.conflict(self.catalogue.named(kind), name, why)
         if kind == "Namespace" and name in deletion.LASTING:
             raise status.forbidden(kind, name, "this namespace may not be deleted")
         held = deletion.held(old, propagation)
@@ -217,8 +210,8 @@ class Store:
             raise
         finally:
             self._journal = None
-        for _, _, event in journal:
-            self._watches.announce(event)
+        for key, _, event in journal:
+            self._announce(key[0], event)
         self._watches.dispatch()
 
     def watch(self, kinds: Iterable[str] | None, callback: Callable[[Event], None], initial: bool = True) -> Watch:
@@ -234,21 +227,20 @@ class Store:
     def add_index(self, name: str, values: Callable[[Raw], Iterable[str]]) -> None:
         """Keep an index over all objects: `indexed(name, value)` finds those for which `values` gave the value."""
         index = self._indexes[name] = Index(values)
-        for found in self._objects.values():
-            for raw in found.values():
-                index.move(key_of(raw), None, raw)
+        for raw in (raw for found in self._objects.values() for raw in found.values()):
+            index.move(key_of(raw), None, raw)
 
     def _check_namespace(self, kind: str, namespace: str, name: str) -> None:
         """NamespaceLifecycle: what lives in a namespace needs one, and not one that is going."""
         if namespace and "deletionTimestamp" in self.get("Namespace", "", namespace)["metadata"]:
-            raise status.terminating(kind, name, namespace)
+            raise status.terminating(self.catalogue.named(kind), name, namespace)
 
     def _current(self, raw: Raw) -> Raw:
         kind, namespace, name = key_of(raw)
         old = self.get(kind, namespace, name)
         wanted = raw["metadata"].get("resourceVersion")
         if wanted and wanted != old["metadata"]["resourceVersion"]:
-            raise status.conflict(kind, name)
+            raise status.conflict(self.catalogue.named(kind), name)
         return old
 
     def _commit(self, old: Raw, new: Raw) -> Raw:
@@ -285,15 +277,19 @@ class Store:
         if self._journal is not None:
             self._journal.append((key, old, event))
             return
-        self._watches.announce(event)
+        self._announce(key[0], event)
         self._watches.dispatch()
+
+    def _announce(self, kind: str, event: Event) -> None:
+        self.history.add(kind, event)
+        self._watches.announce(kind, event)
 
     def _put(self, key: Key, raw: Raw | None) -> None:
         found = self._objects.setdefault(key[0], {})
         old = found.get(key[1:])
         for index in self._indexes.values():
             index.move(key, old, raw)
-        self._views.pop(key, None)
+        self._forms.forget(key)
         if raw is None:
             found.pop(key[1:], None)
         else:

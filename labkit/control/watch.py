@@ -18,6 +18,11 @@ class Event(msgspec.Struct, frozen=True):
     object: dict[str, Any]
     old: dict[str, Any] | None = None
 
+    @property
+    def version(self) -> int:
+        """The version of the store that this change made."""
+        return int(self.object["metadata"]["resourceVersion"])
+
 
 class Watch:
     """A watcher's place; `stop` ends it, also for events that are on their way. `kinds` None means all."""
@@ -43,9 +48,9 @@ class Watches:
         self._waiting.extend((watch, event) for event in initial)
         self._watches.append(watch)
 
-    def announce(self, event: Event) -> None:
+    def announce(self, kind: str, event: Event) -> None:
+        """Queue the event for everybody who watches `kind`, which is what the store keeps the object under."""
         self._watches = [watch for watch in self._watches if watch.active]
-        kind = event.object["kind"]
         self._waiting.extend((watch, event) for watch in self._watches if watch.kinds is None or kind in watch.kinds)
 
     def dispatch(self) -> None:

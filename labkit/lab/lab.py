@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,9 @@ import msgspec
 
 from labkit.api import kinds, manifest
 from labkit.errors import ApiError, NotFound
-from labkit.lab import rules, tables
-from labkit.lab.handle import Handle
+from labkit.lab import kubectl, rules, tables
+from labkit.lab.door import Door
+from labkit.lab.handle import Handle, Output
 from labkit.net.path import PacketPath
 from labkit.net.rules import parse
 from labkit.sandbox.start import Sandbox
@@ -27,10 +29,11 @@ class Lab:
     what the lab lives in, and why.
     """
 
-    def __init__(self, sandbox: Sandbox, facts: dict[str, Any], why: str) -> None:
+    def __init__(self, sandbox: Sandbox, facts: dict[str, Any], why: str, door: Door) -> None:
         self._sandbox = sandbox
         self._facts = facts
         self.sandbox = why
+        self._door = door
 
     def __enter__(self) -> Lab:
         return self
@@ -62,6 +65,20 @@ class Lab:
     def join(self) -> None:
         """Wait for the end of the lab. Raises `SandboxError` with its cause."""
         self._sandbox.join()
+
+    # The API, for other clients
+
+    @property
+    def kubeconfig(self) -> Path:
+        """A kubeconfig of the lab's administrator, for any client on this machine; it goes with the lab."""
+        return self._door.kubeconfig(self._sandbox)
+
+    def kubectl(self, command: str | Sequence[str], *, stdin: str = "", timeout: float = 60.0) -> Output:
+        """Run the machine's own kubectl against this lab: `kubectl("get pods -o wide")`.
+
+        A string is split as a shell splits it. Raises `CommandError` where there is no kubectl, or it does not end.
+        """
+        return kubectl.run(command, self.kubeconfig, stdin, timeout)
 
     # Objects
 
@@ -99,14 +116,14 @@ class Lab:
         value: list[dict[str, Any]] = self._sandbox.call("list", kind=kinds.resource(kind).kind, namespace=namespace)
         return value
 
-    def table(self, kind: str, namespace: str | None = "default") -> pd.DataFrame:
-        """All objects of a kind as `kubectl get` lists them."""
+    def table(self, kind: str, namespace: str | None = "default", labels: Sequence[str] = ()) -> pd.DataFrame:
+        """All objects of a kind as `kubectl get -o wide` lists them, without ages; `labels` as its `-L`."""
         import pandas as pd
 
         resource = kinds.resource(kind)
         within = namespace if resource.namespaced else None
         listed = self.objects(kind, within)
-        return pd.DataFrame(tables.rows(resource.kind, listed, resource.namespaced and namespace is None))
+        return pd.DataFrame(tables.rows(resource, listed, resource.namespaced and namespace is None, labels))
 
     def services(self, namespace: str | None = "default") -> pd.DataFrame:
         return self.table("Service", namespace)
@@ -121,7 +138,7 @@ class Lab:
         return self.table("EndpointSlice", namespace)
 
     def nodes(self) -> pd.DataFrame:
-        return self.table("Node")
+        return self.table("Node", labels=["topology.kubernetes.io/zone"])
 
     def delete(self, what: str, namespace: str = "default", timeout: float = 30.0) -> None:
         """Delete an object and wait until it is gone: `delete("deployment/web")`."""

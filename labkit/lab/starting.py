@@ -10,8 +10,10 @@ from typing import Any
 
 from labkit.errors import LabError, MissingFeature, NoSandbox
 from labkit.lab import arguments, choice
+from labkit.lab.door import Door
 from labkit.lab.lab import Lab
 from labkit.lab.progress import Progress
+from labkit.sandbox.channel import Handler
 from labkit.sandbox.start import MEMORY, Sandbox
 
 ENTRY = "labkit.cluster.main:main"
@@ -65,24 +67,31 @@ def start(
     with shown:
         for kind in choice.attempts(wanted):
             try:
-                running, facts = _start(kind, memory, asked, say)
+                running, facts, door = _start(kind, memory, asked, say)
             except (NoSandbox, MissingFeature) as error:
                 refused[kind] = error
                 continue
-            lab = _open[name] = Lab(running, facts, choice.why(kind, wanted, refused))
+            lab = _open[name] = Lab(running, facts, choice.why(kind, wanted, refused), door)
             shown.done(lab.sandbox)
             return lab
     raise choice.failure(refused) from None
 
 
-def _start(kind: str, memory: int, asked: dict[str, Any], say: Callable[[str], None]) -> tuple[Sandbox, dict[str, Any]]:
-    """One attempt: the sandbox, and the facts about the lab in it."""
+def _start(
+    kind: str, memory: int, asked: dict[str, Any], say: Callable[[str], None]
+) -> tuple[Sandbox, dict[str, Any], Door]:
+    """One attempt: the sandbox, the facts about the lab in it, and the way to its API."""
     if kind == "uml" and not asked["variant"]:
         asked = {**asked, "variant": "legacy"}  # its kernel has no other: it need not be found out
-    sandbox = Sandbox(ENTRY, kind, {"progress": lambda step: say(step)}, memory)
+    door = Door()
+    heard: dict[str, Handler] = {"progress": lambda step: say(step)}
+    inherited = [door.listener.fileno()] if kind == "namespaces" else []
+    sandbox = Sandbox(ENTRY, kind, heard, memory, str(door.folder), inherited)
     Thread(target=_import_pandas, daemon=True).start()
     try:
-        return sandbox, sandbox.call("start", **asked)
+        facts = sandbox.call("start", **asked, listener=inherited[0] if inherited else -1)
+        door.open(sandbox)
+        return sandbox, facts, door
     except BaseException:
         sandbox.close()
         raise

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from labkit.errors import SandboxError
 from labkit.sandbox.channel import Handler, Peer
+from labkit.sandbox.tunnel import Tunnels
 
 T = TypeVar("T")
 
@@ -29,7 +30,15 @@ class Client:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="labkit channel", daemon=True)
         self._thread.start()
-        self._peer = self._await(Peer.over(sock, handlers or {}, early=True, window=window))
+        self._tunnels = Tunnels()
+        self._handlers: dict[str, Handler] = dict(handlers or {})
+        self._peer = self._await(Peer.over(sock, self._handlers, early=True, window=window))
+
+    def forward(self, listener: socket.socket) -> None:
+        """Let the lab serve what connects to a listening socket."""
+        self._tunnels.peer = self._peer
+        self._handlers.update(self._tunnels.handlers())
+        self._loop.call_soon_threadsafe(self._tunnels.listen, listener)
 
     def call(self, method: str, /, *, within: float | None = None, **params: Any) -> Any:
         """Ask the lab and wait. Raises what the lab raised, `TimeoutError` after `within` seconds.
@@ -44,6 +53,7 @@ class Client:
         """Say good-bye: the other end sees the end of the stream."""
         if self._loop.is_closed():
             return
+        self._await(self._tunnels.close())
         self._loop.call_soon_threadsafe(self._peer.close)
         self._await(self._peer.closed())
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import shutil
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -60,3 +61,9 @@ def failed(channel: Stream, error: NoSandbox) -> int:
 def write(channel: Stream, data: bytes) -> None:
     while data:
         data = data[os.write(channel.fileno(), data) :]
+
+
+def remove(folder: str) -> None:
+    """Remove the folder that goes with the sandbox, if it has one."""
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The launcher of the `namespaces` sandbox: `python -m labkit.sandbox.namespaces ENTRY CHANNEL_FD CLIENT_PID`.
+"""The launcher of the `namespaces` sandbox: `python -m labkit.sandbox.namespaces ENTRY CHANNEL_FD CLIENT_PID FOLDER`.
 
     client (the notebook's kernel)
       └ launcher          watches the client and the lab by pidfd; when either ends, so does the other
@@ -22,7 +22,7 @@ from typing import NoReturn
 
 from labkit.errors import NoSandbox
 from labkit.sandbox import syscalls
-from labkit.sandbox.entry import Entry, failed, prepare, run
+from labkit.sandbox.entry import Entry, failed, prepare, remove, run
 from labkit.sandbox.mounts import fence
 
 FENCED = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
@@ -31,7 +31,7 @@ INSIDE = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
 
 def main(argv: list[str]) -> int:
     """Run the lab until it or its client ends; the exit code is the lab's."""
-    entry_name, channel_fd, client_pid = argv[0], int(argv[1]), int(argv[2])
+    entry_name, channel_fd, client_pid, folder = argv[0], int(argv[1]), int(argv[2]), argv[3]
     client = os.pidfd_open(client_pid)
     if os.getppid() != client_pid:
         return 1  # the client has gone already, its number may be somebody else's
@@ -52,7 +52,10 @@ def main(argv: list[str]) -> int:
             os._exit(4)
     os.close(alive)
     channel.close()
-    return _watch(client, init)
+    try:
+        return _watch(client, init)
+    finally:
+        remove(folder)
 
 
 def _watch(client: int, init: int) -> int:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -28,6 +28,8 @@ class Sandbox:
     entry     "module:function" that runs inside, called with the channel
     kind      "namespaces", or "uml" with a kernel of its own that has `memory` megabytes
     handlers  event name -> function, called in the channel's thread
+    folder    a folder of the host that goes with the sandbox, however that ends
+    fds       descriptors that the lab inherits under their numbers; a kernel of its own inherits none
     Raises `SandboxError` where the sandbox cannot be made.
     """
 
@@ -37,12 +39,15 @@ class Sandbox:
         kind: str = "namespaces",
         handlers: Mapping[str, Handler] | None = None,
         memory: int = MEMORY,
+        folder: str = "",
+        fds: Sequence[int] = (),
     ) -> None:
         mine, theirs = socket.socketpair()
         self.kind = kind
         self._failure: LabError | None = None
         self._stderr: deque[str] = deque(maxlen=200)
         command = [sys.executable, "-P", "-m", LAUNCHERS[kind], entry, str(theirs.fileno()), str(os.getpid())]
+        command += [folder]
         command += [str(memory)] if kind == "uml" else []
         with theirs:
             self.process = subprocess.Popen(
@@ -50,7 +55,7 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *fds],
                 start_new_session=True,  # Ctrl-C in a terminal or a cell is for the notebook alone
                 text=True,
                 errors="replace",
@@ -59,6 +64,10 @@ class Sandbox:
         self._reader.start()
         window = SERIAL_WINDOW if kind == "uml" else 0
         self._client = Client(mine, {**(handlers or {}), "failed": self._failed}, window)
+
+    def forward(self, listener: socket.socket) -> None:
+        """Let the lab serve what connects to a listening socket that it could not inherit."""
+        self._client.forward(listener)
 
     @property
     def running(self) -> bool:

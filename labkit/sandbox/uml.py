@@ -1,4 +1,4 @@
-"""The launcher of the `uml` sandbox: `python -m labkit.sandbox.uml ENTRY CHANNEL_FD CLIENT_PID MEGABYTES`.
+"""The launcher of the `uml` sandbox: `python -m labkit.sandbox.uml ENTRY CHANNEL_FD CLIENT_PID FOLDER MEGABYTES`.
 
     client (the notebook's kernel)
       └ launcher             watches the client
@@ -27,7 +27,7 @@ from pathlib import Path
 
 from labkit.errors import NoSandbox
 from labkit.sandbox import landlock, remedies, seccomp, syscalls
-from labkit.sandbox.entry import failed
+from labkit.sandbox.entry import failed, remove
 
 KERNEL = "linux.uml"
 MODULES = Path("/usr/lib/uml/modules")
@@ -39,7 +39,7 @@ KEPT = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS")
 
 def main(argv: list[str]) -> int:
     """Run the lab until it or its client ends; the exit code is the lab's."""
-    entry, channel_fd, client_pid, megabytes = argv[0], int(argv[1]), int(argv[2]), int(argv[3])
+    entry, channel_fd, client_pid, folder, megabytes = argv[0], int(argv[1]), int(argv[2]), argv[3], int(argv[4])
     client = os.pidfd_open(client_pid)
     if os.getppid() != client_pid:
         return 1  # the client has gone already, its number may be somebody else's
@@ -70,6 +70,7 @@ def main(argv: list[str]) -> int:
     os.close(hold)  # the keeper's sign
     code = os.waitstatus_to_exitcode(os.waitpid(keeper, 0)[1])
     _end(scratch)
+    remove(folder)
     return code
 
 

@@ -18,7 +18,12 @@ from labkit import lab
 KINDS = ("namespaces", "uml")
 
 
-@pytest.fixture(scope="session", params=KINDS, autouse=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    only = metafunc.config.getoption("sandbox")
+    metafunc.parametrize("sandbox", [only] if only else KINDS, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
 def sandbox(request: pytest.FixtureRequest) -> Iterator[str]:
     """The kind of sandbox that labs get which say nothing else."""
     with pytest.MonkeyPatch.context() as patch:

@@ -17,12 +17,14 @@ NAME_CHECKS: dict[str, syntax.Check] = {
 MAX_ANNOTATIONS = 256 * 1024
 
 
-def object_meta(obj: dict[str, Any]) -> Iterator[Problem]:
+def object_meta(obj: dict[str, Any], namespaced: bool | None = None) -> Iterator[Problem]:
+    """The metadata of an object; for a custom one, whose kind means nothing here, `namespaced` says its scope."""
     meta = obj.get("metadata") or {}
     kind = obj["kind"]
-    yield from _name(meta, kind)
+    custom = namespaced is not None
+    yield from _name(meta, syntax.dns_subdomain if custom else NAME_CHECKS.get(kind, syntax.dns_subdomain))
     namespace = meta.get("namespace")
-    if not BY_KIND[kind].namespaced:
+    if not (namespaced if custom else BY_KIND[kind].namespaced):
         if namespace:
             remedy = f"Remove the namespace: a {kind} belongs to the whole cluster."
             yield forbidden("metadata.namespace", "not allowed on this type", remedy)
@@ -31,8 +33,7 @@ def object_meta(obj: dict[str, Any]) -> Iterator[Problem]:
     yield from labels_and_annotations(meta, "metadata")
 
 
-def _name(meta: dict[str, Any], kind: str) -> Iterator[Problem]:
-    check = NAME_CHECKS.get(kind, syntax.dns_subdomain)
+def _name(meta: dict[str, Any], check: syntax.Check) -> Iterator[Problem]:
     name, prefix = meta.get("name"), meta.get("generateName")
     if name:
         remedy = "Use lower case letters, digits and hyphens, and begin with a letter."

@@ -53,3 +53,12 @@ def test_a_key_that_looks_like_a_path() -> None:
     obj = service(ports=[{"port": 80}])
     obj["metadata"]["labels"] = {"a]b[0]": 3}
     assert [p.reason for p in check.problems(obj)] == ["FieldValueTypeInvalid"]
+
+
+def test_custom_kinds_are_for_their_definition_to_judge() -> None:
+    obj = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "x"}, "any": [1]}
+    assert check.problems(obj) == []
+    (found,) = check.problems({**obj, "metadata": {"labels": 3}})
+    assert found.field == "metadata.labels"
+    (found,) = check.problems({**obj, "apiVersion": "networking.k8s.io/v1", "kind": "Gateway"})
+    assert found.field == "kind"

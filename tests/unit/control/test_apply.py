@@ -128,7 +128,10 @@ def test_wrong_shape_is_a_bad_request(admission, make):
     web["spec"]["replica"] = 3
     with pytest.raises(ApiError) as error:
         apply(admission, [web])
-    assert error.value.message == 'strict decoding error: unknown field "spec.replica"'
+    assert error.value.message == (
+        'Deployment in version "v1" cannot be handled as a Deployment: '
+        'strict decoding error: unknown field "spec.replica"'
+    )
     assert error.value.details["status"]["code"] == 400
     assert error.value.details["refused"][0]["problems"][0]["remedy"] == 'Did you mean "replicas"?'
 

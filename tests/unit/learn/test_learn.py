@@ -135,7 +135,7 @@ ODD: list[object] = [
 
 
 @pytest.mark.parametrize("name", EXERCISES)
-@pytest.mark.parametrize("answer", ODD, ids=repr)
+@pytest.mark.parametrize("answer", ODD, ids=lambda answer: type(answer).__name__)
 def test_no_answer_brings_a_traceback(name: str, answer: object) -> None:
     verdict = judge(EXERCISES[name], answer, Hints())
     assert not verdict

@@ -1,0 +1,76 @@
+"""Request bodies: JSON or YAML to plain values.
+
+Source: apimachinery/pkg/runtime/serializer; apiserver/pkg/endpoints/handlers/create.go.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from labkit.api.resources import Resource
+from labkit.apiserver.http.messages import Request
+from labkit.control import refusals, status
+
+JSON, YAML = "application/json", "application/yaml"
+ACCEPTED = (JSON, YAML)
+Raw = dict[str, Any]
+
+
+def media_type(request: Request) -> str:
+    return request.header("content-type").partition(";")[0].strip().lower() or JSON
+
+
+def value(body: bytes, media: str) -> Any:
+    """What a body says. Raises BadRequest (400), UnsupportedMediaType (415)."""
+    if media == JSON:
+        return _json(body)
+    if media in (YAML, "application/x-yaml", "text/yaml"):
+        return _yaml(body)
+    raise refusals.unsupported_media_type(ACCEPTED)
+
+
+def object_of(request: Request, resource: Resource) -> Raw:
+    """The object in a request for a resource, with `apiVersion` and `kind`, which may be left out."""
+    return typed(value(request.body, media_type(request)), resource.api_version, resource.kind)
+
+
+def typed(found: Any, api_version: str, kind: str) -> Raw:
+    """The value as an object of this kind. Raises BadRequest where it is none, or says to be another."""
+    if not isinstance(found, dict):
+        raise status.bad_request(f"the object provided is unrecognized (must be of type {kind}): it is no object")
+    if found.get("kind") not in (None, "", kind):
+        other = str(found["kind"])[:100]
+        raise status.bad_request(
+            f"{other} in version {str(found.get('apiVersion'))[:100]!r} cannot be handled as a {kind}"
+        )
+    given = found.get("apiVersion")
+    if given not in (None, "", api_version):
+        raise status.bad_request(
+            f"the API version in the data ({str(given)[:100]}) does not match the expected API version ({api_version})"
+        )
+    if not isinstance(found.get("metadata"), dict | None):
+        raise status.bad_request("json: cannot unmarshal metadata into Go struct field .metadata of type v1.ObjectMeta")
+    return {**found, "apiVersion": api_version, "kind": kind}
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise status.bad_request(f"couldn't get version/kind; json parse error: {error}") from None
+    except RecursionError:
+        raise status.bad_request("couldn't get version/kind; json parse error: exceeded max depth") from None
+
+
+def _yaml(body: bytes) -> Any:
+    from labkit.api import yamltext
+
+    try:
+        documents, problems = yamltext.parse(body.decode())
+    except UnicodeDecodeError as error:
+        raise status.bad_request(f"error converting YAML to JSON: {error}") from None
+    if problems:
+        raise status.bad_request(problems[0].message)
+    return documents[0].value if documents else None

@@ -1,0 +1,87 @@
+"""One request on its way through the server, and what all verbs work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+import msgspec
+
+from labkit.api.resources import Resource
+from labkit.apiserver import negotiate
+from labkit.apiserver.feed import Feed
+from labkit.apiserver.http.messages import Request
+from labkit.apiserver.render import Renderer
+from labkit.apiserver.routes import Route
+from labkit.control import status
+from labkit.control.admission import Admission
+from labkit.control.store import Store
+
+Raw = dict[str, Any]
+T = TypeVar("T")
+
+
+class User(msgspec.Struct, frozen=True):
+    """Who makes a request. `extra` as TokenReview shows it."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: dict[str, list[str]] = {}
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The control plane that the server serves."""
+
+    store: Store
+    admission: Admission
+    feed: Feed
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request for a resource, by a user who may make it. `warnings` go into the answer's headers."""
+
+    plane: Plane
+    request: Request
+    route: Route
+    user: User
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def store(self) -> Store:
+        return self.plane.store
+
+    @property
+    def resource(self) -> Resource:
+        return self.route.resource
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        include = self.request.first("includeObject")
+        if include not in ("", "Object", "Metadata", "None"):
+            raise status.bad_request(f"unrecognized includeObject value: {include[:100]!r}")
+        form = negotiate.form(self.request.header("accept"))
+        return Renderer(self.store, self.resource, form, include)
+
+    def write(self, dry_run: bool, change: Callable[[], T]) -> T:
+        """Do a write; with `dry_run` find out how it would end, and leave everything as it is."""
+        if not dry_run:
+            return change()
+        try:
+            with self.store.transaction():
+                raise _Rehearsed(change())
+        except _Rehearsed as done:
+            result: T = done.result
+            return result
+
+
+class _Rehearsed(Exception):
+    """Ends a transaction whose result is all that is wanted of it."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result

@@ -1,0 +1,131 @@
+"""The API server of the lab: where it listens, and what it is made of.
+
+    host's loopback ── listener (made outside) ─┐
+    node-1:6443 ── the node's own namespace ────┼── TLS ── Api ── store, admission
+    guest's channel ── tunnels ─────────────────┘
+        └ 10.96.0.1:443 (Service default/kubernetes) leads to node-1:6443
+
+Keys and certificates are made in a thread once the lab is up; who connects before waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import tempfile
+from pathlib import Path
+
+from labkit.apiserver.access.access import Access
+from labkit.apiserver.access.certificates import ADMIN, MASTERS, Authority, kubeconfig
+from labkit.apiserver.access.rbac import Authorizer
+from labkit.apiserver.access.tokens import Tokens
+from labkit.apiserver.api import Api, refusal
+from labkit.apiserver.call import Plane as Served
+from labkit.apiserver.documents import Documents
+from labkit.apiserver.feed import Feed
+from labkit.apiserver.http.server import Server
+from labkit.cluster.plane import Plane
+from labkit.control.store import Raw
+from labkit.linux import netns
+from labkit.net.place import Place
+
+PORT = 6443
+SERVICE_IP = "10.96.0.1"
+NAME = {"namespace": "default", "name": "kubernetes"}
+
+
+class ApiServer:
+    """Serves a control plane on a node, and wherever else it is told to."""
+
+    def __init__(self, plane: Plane, node: Place, listener: int) -> None:
+        self._plane = plane
+        self._address = node.addresses[0]
+        self._sockets = [_listen(node.netns, self._address)]
+        if listener >= 0:
+            self._sockets.append(socket.socket(fileno=listener))
+        self._made = asyncio.get_running_loop().create_task(self._make())
+
+    async def take(self, sock: socket.socket) -> None:
+        """Serve a connection that reached the lab by another way."""
+        server, _ = await asyncio.shield(self._made)
+        server.take(sock)
+
+    async def kubeconfig(self, server: str) -> str:
+        """The administrator's kubeconfig for the server at this URL."""
+        _, authority = await asyncio.shield(self._made)
+        user = await asyncio.to_thread(authority.client, ADMIN, [MASTERS])
+        return kubeconfig(server, authority.certificate, user)
+
+    async def _make(self) -> tuple[Server, Authority]:
+        authority, tokens, tls = await asyncio.to_thread(self._prepare)
+        store = self._plane.store
+        served = Served(store, self._plane.admission, Feed(store))
+        access = Access(Authorizer(store), tokens)
+        documents = Documents(store.catalogue, f"{self._address}:{PORT}")
+        server = Server(Api(served, access, documents, {}).handle, refusal, tls)
+        for sock in self._sockets:
+            server.listen(sock)
+        return server, authority
+
+    def _prepare(self) -> tuple[Authority, Tokens, ssl.SSLContext]:
+        """What takes long: keys, certificates, and the libraries for them."""
+        authority = Authority()
+        pair = authority.server([SERVICE_IP, "127.0.0.1", self._address])
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.verify_mode = ssl.CERT_OPTIONAL
+        tls.load_verify_locations(cadata=authority.certificate.decode())
+        tls.set_alpn_protocols(["http/1.1"])
+        with tempfile.NamedTemporaryFile() as file:  # in the sandbox's own /tmp; ssl reads files only
+            Path(file.name).write_bytes(pair.certificate + pair.key)
+            tls.load_cert_chain(file.name)
+        return authority, Tokens(self._plane.store), tls
+
+
+def publish(plane: Plane, node: Place) -> None:
+    """Store the Service of the API server that will run on a node."""
+    for raw in _service(node.addresses[0]):
+        (plane.admission.create if raw["kind"] == "Service" else plane.store.create)(raw)
+
+
+def _service(address: str) -> list[Raw]:
+    """The Service `kubernetes` with its endpoints, which the API server itself looks after.
+
+    Source: kubernetes/pkg/controlplane/controller/kubernetesservice, pkg/controlplane/reconcilers.
+    """
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    port = {"name": "https", "port": PORT, "protocol": "TCP"}
+    spec = {
+        "type": "ClusterIP",
+        "clusterIP": SERVICE_IP,
+        "clusterIPs": [SERVICE_IP],
+        "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": PORT}],
+    }
+    skipped = {"endpointslice.kubernetes.io/skip-mirror": "true"}
+    named = {"kubernetes.io/service-name": "kubernetes"}
+    return [
+        {"apiVersion": "v1", "kind": "Service", "metadata": {**NAME, "labels": labels}, "spec": spec},
+        {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {**NAME, "labels": skipped},
+            "subsets": [{"addresses": [{"ip": address}], "ports": [port]}],
+        },
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {**NAME, "labels": named},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+            "ports": [port],
+        },
+    ]
+
+
+def _listen(path: str, address: str) -> socket.socket:
+    """A listening socket on a node."""
+    sock = netns.socket_in(path, socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((address, PORT))
+    sock.listen(512)
+    return sock

@@ -1,0 +1,5 @@
+"""Custom resources: see `registry.Custom`."""
+
+from labkit.control.custom.registry import Custom
+
+__all__ = ["Custom"]
