@@ -7,6 +7,7 @@ from labkit.control.store import Store
 from labkit.workloads.cronjobs.controller import CronJobs
 from labkit.workloads.daemonsets.controller import DaemonSets
 from labkit.workloads.deployments import Deployments
+from labkit.workloads.disruption.controller import DisruptionBudgets
 from labkit.workloads.jobs.controller import FinishedJobs, Jobs
 from labkit.workloads.making import Create
 from labkit.workloads.replicasets import ReplicaSets
@@ -23,4 +24,5 @@ def workloads(store: Store, create: Create) -> list[Controller]:
         Jobs(store, create),
         FinishedJobs(store),
         ReplicaSets(store, create),
+        DisruptionBudgets(store),
     ]
