@@ -11,7 +11,7 @@ from typing import Any
 from labkit.control import refusals
 from labkit.control.deletion import timestamp
 from labkit.control.status import conflict
-from labkit.control.store import Raw, Store, key_of
+from labkit.control.store import Raw, Store
 from labkit.workloads import conditions
 from labkit.workloads.disruption.controller import covers
 from labkit.workloads.pods import has_ended, is_ready, is_terminating, phase
@@ -39,7 +39,8 @@ def evict(store: Store, namespace: str, name: str, options: Mapping[str, Any] | 
             _spend(store, pod, dry=dry)
         if dry:
             return
-        _mark(store, pod)
+        target = conditions.make("DisruptionTarget", "True", "EvictionByEvictionAPI", "Eviction API: evicting")
+        conditions.write(store, pod, target)
         grace = given.get("gracePeriodSeconds")
         store.delete("Pod", namespace, name, grace=grace, uid=wanted.get("uid", ""))
 
@@ -67,14 +68,3 @@ def _spend(store: Store, pod: Raw, *, dry: bool) -> None:
     disrupted = {**status.get("disruptedPods", {}), pod["metadata"]["name"]: timestamp(store.now())}
     left = {**status, "disruptionsAllowed": status["disruptionsAllowed"] - 1, "disruptedPods": disrupted}
     store.replace_status({**pdb, "status": left})
-
-
-def _mark(store: Store, pod: Raw) -> None:
-    now = timestamp(store.now())
-    target = conditions.make("DisruptionTarget", "True", "EvictionByEvictionAPI", "Eviction API: evicting")
-
-    def change(raw: Raw) -> None:
-        status = raw.setdefault("status", {})
-        status["conditions"] = conditions.merged(status.get("conditions", ()), [target], now)
-
-    store.update(*key_of(pod), change)
