@@ -8,7 +8,7 @@ import pytest
 
 from labkit.api.kinds import Catalogue
 from labkit.apiserver.tables.columns import View
-from labkit.apiserver.tables.table import PRINTERS, printer
+from labkit.apiserver.tables.table import printer, printers
 
 Raw = dict[str, Any]
 NOW = View(1000.0)
@@ -17,7 +17,7 @@ AT = "1970-01-01T00:15:00Z"
 
 def row(kind: str, o: Raw, view: View = NOW) -> list[Any]:
     meta = {"name": "x", "creationTimestamp": AT, **o.get("metadata", {})}
-    return PRINTERS[kind].cells({**o, "metadata": meta}, view)
+    return printers()[kind].cells({**o, "metadata": meta}, view)
 
 
 def spec(**fields: Any) -> Raw:
