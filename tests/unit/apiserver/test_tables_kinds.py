@@ -89,6 +89,8 @@ def job(conditions: list[tuple[str, str]], **status: Any) -> Raw:
             ["x", "statefulset.apps/db", 2, "100s"],
         ),
         ("ControllerRevision", {"revision": 1}, ["x", "<none>", 1, "100s"]),
+        ("Scale", {**spec(replicas=3), "status": {"replicas": 2}}, ["x", 3, 2, "100s"]),
+        ("Scale", spec(), ["x", 0, 0, "100s"]),
         ("Endpoints", {}, ["x", "<none>", "100s"]),
         (
             "Endpoints",

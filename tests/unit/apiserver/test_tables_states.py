@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from labkit.api.kinds import Catalogue
+from labkit.api.resources import Resource
 from labkit.apiserver.tables.columns import View
 from labkit.apiserver.tables.table import printer, printers
 
@@ -177,7 +178,10 @@ def test_lists_of_addresses_can_be_whole() -> None:
     assert row("EndpointSlice", o, View(1000.0, whole=True))[3] == "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4"
 
 
-@pytest.mark.parametrize("resource", Catalogue().all(), ids=lambda r: r.qualified)
+SCALE = Resource("Scale", "autoscaling/v1", "scale")
+
+
+@pytest.mark.parametrize("resource", [*Catalogue().all(), SCALE], ids=lambda r: r.qualified)
 def test_every_column_is_described(resource: Any) -> None:
     for column in printer(resource).columns:
         definition = column.definition()
