@@ -10,6 +10,7 @@ from labkit.api import kinds
 from labkit.api.problem import Problem, invalid
 from labkit.apiserver.access import bootstrap
 from labkit.apiserver.access.aggregation import Aggregation
+from labkit.cluster.kept import missing, restore
 from labkit.cluster.work import Work
 from labkit.control.admission import Admission
 from labkit.control.apply import apply
@@ -35,8 +36,10 @@ MOST_REPLICAS = 5000  # a slip of the finger would else keep the lab busy until 
 class Plane:
     """The store with its reconcile loop: whatever changes is settled before control does anything else."""
 
-    def __init__(self, seed: int, work: Work) -> None:
+    def __init__(self, seed: int, work: Work, kept: str = "", synchronous: str = "NORMAL") -> None:
         self.store = Store(seed)
+        if kept:
+            restore(self.store, kept, synchronous)
         self.admission = Admission(self.store)
         ServiceAdmission(self.store).register(self.admission)
         self._work = work
@@ -59,7 +62,7 @@ class Plane:
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
         create_initial(self.admission)
-        for raw in bootstrap.objects():
+        for raw in missing(self.store, bootstrap.objects()):
             self.store.create(raw)
 
     def handlers(self) -> dict[str, Handler]:
