@@ -13,12 +13,14 @@ import asyncio
 import errno
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from labkit.api.objects import Container, LifecycleHandler
 from labkit.errors import CommandError
 from labkit.linux import execute
 from labkit.linux.execute import Completed
+from labkit.linux.filesystem import Filesystem
+from labkit.linux.process import NOT_EXECUTABLE, NOT_FOUND
 from labkit.workloads import environment, hooks, images, states
 from labkit.workloads.backoff import Backoff
 from labkit.workloads.container_files import ContainerFiles
@@ -34,6 +36,14 @@ NOT_INSTALLED = (
     "containers run this machine's programs, nothing comes out of an image. Install the program on this machine, or "
     "leave `command` out: the built-in server then answers on the ports"
 )
+
+
+class Entry(NamedTuple):
+    """Environment, working directory and files of a container's processes."""
+
+    variables: dict[str, str]
+    cwd: str
+    filesystem: Filesystem
 
 
 class ContainerRun:
@@ -75,6 +85,11 @@ class ContainerRun:
         """The container's environment as of now. Raises `CommandError` where a value cannot be had."""
         return environment.variables(self.spec, self._pod.pod, self._pod.facts, self._pod.sources)
 
+    async def entry(self) -> Entry:
+        """What a command starts from that somebody runs in the running container. Raises `CommandError`, `OSError`."""
+        filesystem = await self.files.open(self._variables)
+        return Entry(self._variables, self.spec.working_dir or "/", filesystem)
+
     async def run(
         self,
         command: str | Sequence[str],
@@ -86,14 +101,15 @@ class ContainerRun:
         """Run a command in the container (`execute.run`); where it does not run, in its pod."""
         if not self.running:
             return await execute.run(self._pod.place, command, timeout=timeout, env=env, stdin=stdin)
+        entry = await self.entry()
         return await execute.run(
             self._pod.place,
             command,
             timeout=timeout,
-            env=self._variables | dict(env or {}),
+            env=entry.variables | dict(env or {}),
             stdin=stdin,
-            cwd=self.spec.working_dir or "/",
-            filesystem=await self.files.open(self._variables),
+            cwd=entry.cwd,
+            filesystem=entry.filesystem,
         )
 
     def status(self) -> State:
@@ -124,8 +140,8 @@ class ContainerRun:
         try:
             await self._launch(behaviour)
         except CommandError as error:
-            message = f"{error.message}: {NOT_INSTALLED}" if "volume" not in error.details else error.message
-            self._fail("RunContainerError", message)
+            missing = error.details.get("code") in (NOT_FOUND, NOT_EXECUTABLE)
+            self._fail("RunContainerError", f"{error.message}: {NOT_INSTALLED}" if missing else error.message)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 self._fail("CreateContainerError", str(error))
@@ -157,11 +173,8 @@ class ContainerRun:
         if isinstance(behaviour, images.Serve):
             self.task = Served(self._pod.place, behaviour, self.log, self.exited, self.run)
         elif isinstance(behaviour, images.Execute):
-            filesystem = await self.files.open(self._variables)
-            cwd = self.spec.working_dir or "/"
-            self.task = await RealProcess.start(
-                self._pod.place, behaviour.argv, self.log, self.exited, self._variables, cwd, filesystem
-            )
+            entry = await self.entry()
+            self.task = await RealProcess.start(self._pod.place, behaviour.argv, self.log, self.exited, *entry)
             if self._stopping:  # meanwhile
                 await self._clear()
                 return
