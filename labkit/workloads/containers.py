@@ -156,12 +156,15 @@ class ContainerRun:
             self._unconfigured = False
             self._later(self.start())
 
-    async def stop(self, deadline: Deadline) -> None:
-        """End it for good: preStop hook, SIGTERM, at the deadline SIGKILL; returns when nothing of it is left."""
+    async def stop(self, deadline: Deadline, withdrawn: asyncio.Event | None = None) -> None:
+        """End it for good: preStop hook, SIGTERM, at the deadline SIGKILL; returns when nothing of it is left.
+
+        `withdrawn`: a server goes on serving until this is set.
+        """
         self._stopping = True
         if self.running:
             self._event("Normal", "Killing", f"Stopping container {self.spec.name}")
-            await self._end(deadline, self._pod.withdrawn)
+            await self._end(deadline, withdrawn)
         self._over = True
         await self.files.close()
         await self._clear()
