@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from labkit.apiserver.subresources import Duties
+from labkit.cluster import subresources
 from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kubelet import Kubelet
@@ -19,6 +21,7 @@ from labkit.cluster.logs import Logs
 from labkit.cluster.node_rules import NodeRules
 from labkit.cluster.plane import Plane
 from labkit.cluster.questions import Questions
+from labkit.cluster.streams import Streams
 from labkit.cluster.waiting import Waiting
 from labkit.cluster.work import Work
 from labkit.cni import routes
@@ -47,14 +50,15 @@ class Control:
         self.roles: dict[str, Peer] = {}
         self.tunnels = Tunnels(lambda sock: self._api.take(sock))
         self.handlers: dict[str, Handler] = {"start": self.start}  # more of them once the cluster stands
+        self._streams = Streams(lambda: self.roles["workload"])
         self.events: dict[str, Handler] = {
             "report": self._report,
             "token": self._token,
             "corefile": self._corefile,
+            "stream": self._streams.heard,
         }
         self._progress = progress
         self._work = Work(_report)
-        self.token: Callable[[str, str, int], str] = _no_token
 
     async def start(
         self,
@@ -99,12 +103,12 @@ class Control:
         await self._rules.start()
         # An answer to this comes after DNS has heard of all that was told before.
         waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
-        logs = Logs(plane.store, self.roles)
-        self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles, logs)
+        self._logs = Logs(plane.store, self.roles)
+        self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles, self._logs)
         self.handlers.update(plane.handlers() | waiting.handlers() | self._questions.handlers())
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
-        self._api = ApiServer(plane, first, listener)
+        self._api = ApiServer(plane, first, listener, self._duties())
         self.handlers.update({"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
         return {
             "nodes": {m.name: m.zone for m in site.machines},
@@ -112,6 +116,13 @@ class Control:
             "iptables": tables.value,
             "seed": seed,
         }
+
+    def _duties(self) -> Duties:
+        """What the API server leaves to the nodes and controllers."""
+        return Duties(self._logs.logs, self._evict, subresources.handlers(self._streams, self._kubelet.place))
+
+    def _evict(self, namespace: str, name: str, options: Raw) -> None:
+        self._plane.store.delete("Pod", namespace, name, grace=options.get("gracePeriodSeconds"))
 
     def _tell_dns(self, event: Event) -> None:
         self.roles["dns"].notify("event", type=event.type, object=event.object)
@@ -127,9 +138,12 @@ class Control:
     def _report(self, pods: list[Raw], events: list[Raw]) -> None:
         self._kubelet.report(pods, events)
 
-    def _token(self, uid: str, audience: str, seconds: int) -> str:
-        """A token for a pod's ServiceAccount."""
-        return self.token(uid, audience, seconds)
+    async def _token(self, uid: str, audience: str, seconds: int) -> str:
+        """A token of a pod's ServiceAccount, for the pod's own use."""
+        if (pod := self._kubelet.pod(uid)) is None:
+            raise NotFound(f"no pod with uid {uid} runs")
+        account = pod.spec.service_account_name or "default"
+        return await self._api.token(pod.namespace, account, audience, seconds, pod.name)
 
     def _corefile(self, error: str) -> None:
         print(f"the Corefile was not taken: {error}", file=sys.stderr)  # noqa: T201 - the lab's log
@@ -165,10 +179,6 @@ def _node(machine: Machine) -> Raw:
             ],
         },
     }
-
-
-def _no_token(uid: str, audience: str, seconds: int) -> str:
-    raise NotFound("this cluster has no tokens")
 
 
 def _report(error: BaseException) -> None:

@@ -67,6 +67,11 @@ class Process:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
 
+    def terminate(self) -> None:
+        """SIGTERM for the program itself, as container runtimes send it to the first process of a container only."""
+        if self.running:
+            os.kill(self.pid, signal.SIGTERM)
+
     def _exited(self) -> None:
         code = self._popen.wait()
         self._loop.remove_reader(self._pidfd)
@@ -132,7 +137,7 @@ async def spawn(
             env=environment(place, env), start_new_session=True, bufsize=0,
         )  # fmt: skip
 
-    starting = asyncio.ensure_future(_in_thread(start))
+    starting = asyncio.ensure_future(in_thread(start))
     try:
         popen = await asyncio.shield(starting)
     except asyncio.CancelledError:
@@ -155,7 +160,7 @@ def environment(place: Place, extra: Mapping[str, str] | None = None) -> dict[st
     return own | dict(extra or {})
 
 
-async def _in_thread(function: Callable[[], T]) -> T:
+async def in_thread(function: Callable[[], T]) -> T:
     """The function's result, from a fresh thread."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()

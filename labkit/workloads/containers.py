@@ -12,19 +12,19 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
 
 from labkit.api.objects import Container, LifecycleHandler
 from labkit.errors import CommandError
 from labkit.linux import execute
 from labkit.linux.execute import Completed
-from labkit.linux.filesystem import Filesystem
 from labkit.linux.process import NOT_EXECUTABLE, NOT_FOUND
 from labkit.workloads import environment, hooks, images, states
+from labkit.workloads.background import Background
 from labkit.workloads.backoff import Backoff
 from labkit.workloads.container_files import ContainerFiles
 from labkit.workloads.deadline import Deadline
+from labkit.workloads.inside import Inside
 from labkit.workloads.logs import Log
 from labkit.workloads.probes import Health
 from labkit.workloads.states import State
@@ -36,14 +36,6 @@ NOT_INSTALLED = (
     "containers run this machine's programs, nothing comes out of an image. Install the program on this machine, or "
     "leave `command` out: the built-in server then answers on the ports"
 )
-
-
-class Entry(NamedTuple):
-    """Environment, working directory and files of a container's processes."""
-
-    variables: dict[str, str]
-    cwd: str
-    filesystem: Filesystem
 
 
 class ContainerRun:
@@ -75,7 +67,7 @@ class ContainerRun:
         self._variables: dict[str, str] = {}
         self._health: Health | None = None
         self._probing: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     @property
     def running(self) -> bool:
@@ -84,11 +76,6 @@ class ContainerRun:
     def variables(self) -> dict[str, str]:
         """The container's environment as of now. Raises `CommandError` where a value cannot be had."""
         return environment.variables(self.spec, self._pod.pod, self._pod.facts, self._pod.sources)
-
-    async def entry(self) -> Entry:
-        """What a command starts from that somebody runs in the running container. Raises `CommandError`, `OSError`."""
-        filesystem = await self.files.open(self._variables)
-        return Entry(self._variables, self.spec.working_dir or "/", filesystem)
 
     async def run(
         self,
@@ -99,18 +86,20 @@ class ContainerRun:
         stdin: bytes = b"",
     ) -> Completed:
         """Run a command in the container (`execute.run`); where it does not run, in its pod."""
-        if not self.running:
-            return await execute.run(self._pod.place, command, timeout=timeout, env=env, stdin=stdin)
-        entry = await self.entry()
+        inside = await self.inside() if self.running else Inside()
         return await execute.run(
             self._pod.place,
             command,
             timeout=timeout,
-            env=entry.variables | dict(env or {}),
+            env=inside.variables | dict(env or {}),
             stdin=stdin,
-            cwd=entry.cwd,
-            filesystem=entry.filesystem,
+            cwd=inside.cwd,
+            filesystem=inside.filesystem,
         )
+
+    async def inside(self) -> Inside:
+        """What a command in the running container is to see. Raises `CommandError`, `OSError`."""
+        return Inside(self._variables, self.spec.working_dir or "/", await self.files.open(self._variables))
 
     def status(self) -> State:
         """The `ContainerStatus` of core/v1."""
@@ -154,7 +143,7 @@ class ContainerRun:
         """Something that the container may have missed has changed."""
         if self._unconfigured and not self._stopping:
             self._unconfigured = False
-            self._later(self.start())
+            self._background.start(self.start())
 
     async def stop(self, deadline: Deadline, withdrawn: asyncio.Event | None = None) -> None:
         """End it for good: preStop hook, SIGTERM, at the deadline SIGKILL; returns when nothing of it is left.
@@ -168,16 +157,15 @@ class ContainerRun:
         self._over = True
         await self.files.close()
         await self._clear()
-        for task in self._tasks:
-            task.cancel()
+        self._background.cancel()
         self.ended.set()
 
     async def _launch(self, behaviour: images.Behaviour) -> None:
         if isinstance(behaviour, images.Serve):
             self.task = Served(self._pod.place, behaviour, self.log, self.exited, self.run)
         elif isinstance(behaviour, images.Execute):
-            entry = await self.entry()
-            self.task = await RealProcess.start(self._pod.place, behaviour.argv, self.log, self.exited, *entry)
+            inside = await self.inside()
+            self.task = await RealProcess.start(self._pod.place, behaviour.argv, self.log, self.exited, inside)
             if self._stopping:  # meanwhile
                 await self._clear()
                 return
@@ -196,7 +184,7 @@ class ContainerRun:
             self._health = Health(
                 self.spec, self._pod.place, self.run, self._set_started, self._set_ready, self._kill, self._unhealthy
             )
-            self._probing = self._later(self._health.watch())
+            self._probing = self._background.start(self._health.watch())
         if not self.spec.startup_probe:
             self.started.set()
             self.ready = not self.spec.readiness_probe
@@ -225,9 +213,9 @@ class ContainerRun:
         self.log.close()
         again = self._restart_policy == "Always" or (self._restart_policy == "OnFailure" and code)
         if again and not self._stopping:
-            self._later(self._again())
+            self._background.start(self._again())
         else:
-            self._later(self._clear())
+            self._background.start(self._clear())
             self.ended.set()
         self._pod.changed()
 
@@ -300,13 +288,7 @@ class ContainerRun:
         failed = self.spec.startup_probe if probe == "startup" else self.spec.liveness_probe
         grace = failed.termination_grace_period_seconds if failed else None
         pods = self._pod.pod.spec.termination_grace_period_seconds
-        self._later(self._end(Deadline(pods if grace is None else grace)))
+        self._background.start(self._end(Deadline(pods if grace is None else grace)))
 
     def _event(self, kind: str, reason: str, message: str) -> None:
         self._pod.event(self.spec.name, kind, reason, message)
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
