@@ -7,6 +7,7 @@ Kubelet, NodeRules, dns <───┘ watch
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -110,12 +111,17 @@ class Control:
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
         self._api = ApiServer(plane, first, listener, self._duties())
         self.handlers.update({"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
+        self._publishing = asyncio.get_running_loop().create_task(self._publish())
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": cni,
             "iptables": tables.value,
             "seed": seed,
         }
+
+    async def _publish(self) -> None:
+        """Tell every namespace by what to know the API server. Nobody waits for it but those who need it."""
+        self._plane.root_certificates.publish(await self._api.certificate())
 
     def _duties(self) -> Duties:
         """What the API server leaves to the nodes and controllers."""
