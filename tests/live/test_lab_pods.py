@@ -10,7 +10,7 @@ import pytest
 from labs import errors, wait_until
 
 from labkit import lab
-from labkit.errors import ApiError, LabError
+from labkit.errors import ApiError, LabError, WaitTimeout
 from labkit.lab import Lab
 
 
@@ -84,6 +84,8 @@ def test_a_pod_waits_for_its_configuration_and_follows_it(k: Lab) -> None:
     mounts = {"volumeMounts": [{"name": "v", "mountPath": "/etc/late"}]}
     k.apply(pod("waits", "sleep 1000", volumes=volumes, container=mounts))
     wait_until(lambda: "FailedMount" in set(k.events()["REASON"]), 20, "the Event")
+    with pytest.raises(WaitTimeout, match='volume "v" : configmap "late" not found'):
+        k.wait("pod/waits", timeout=0.1)
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "late"}, "data": {"k": "1"}}
     k.apply(config)
     k.wait("pod/waits")
