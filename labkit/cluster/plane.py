@@ -18,6 +18,7 @@ from labkit.control.custom.controller import Definitions
 from labkit.control.garbage import GarbageCollector
 from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
 from labkit.control.reconcile import Controller, Failure, Loop
+from labkit.control.root_ca import RootCertificates
 from labkit.control.store import Raw, Store
 from labkit.endpoints.controllers import EndpointSlices, LegacyEndpoints, Mirroring
 from labkit.errors import LabError
@@ -48,10 +49,12 @@ class Plane:
         register_pods(self.admission, self.store)
         for kind in SCALED:
             self.admission.validate(kind, _affordable)
+        self.root_certificates = RootCertificates(self.store)
         every: list[Controller] = [
             Namespaces(self.store),
             Definitions(self.store),
             ServiceAccounts(self.store),
+            self.root_certificates,
             Aggregation(self.store),
             GarbageCollector(self.store),
             *controllers.workloads(self.store, self.admission.create),
