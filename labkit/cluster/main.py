@@ -17,7 +17,7 @@ from labkit.workloads.role import Workload
 def main(channel: Stream) -> None:
     """Serve the client on `channel` until it goes. What ends a role ends the lab: its traceback is on stderr."""
     syscalls.name_process("labkit-control")
-    roles = fork({"workload": Workload, "dns": Server, "traffic": TrafficRole})
+    roles = fork({"workload": lambda voice: Workload(voice, voice.ask), "dns": Server, "traffic": TrafficRole})
     asyncio.run(_control(channel, roles))
 
 

@@ -20,7 +20,8 @@ from contextlib import suppress
 
 from labkit.errors import CommandError
 from labkit.linux import programs, sessions, views
-from labkit.linux.process import _in_thread, environment
+from labkit.linux.filesystem import Filesystem
+from labkit.linux.process import environment, in_thread
 from labkit.net.place import Place
 
 STDOUT, STDERR = 1, 2
@@ -192,6 +193,7 @@ async def start(
     *,
     env: Mapping[str, str],
     cwd: str = "/",
+    filesystem: Filesystem | None = None,
     stdin: bool = False,
     tty: bool = False,
 ) -> Interactive:
@@ -200,11 +202,11 @@ async def start(
     launch = _on_terminal if tty else _on_pipes
 
     def begin() -> tuple[subprocess.Popen[bytes], int | None, dict[int, int]]:
-        views.enter(place)
+        views.enter(place, filesystem)
         programs.check(argv, cwd, variables["PATH"])
         return launch(argv, cwd, variables, stdin)
 
-    starting = asyncio.ensure_future(_in_thread(begin))
+    starting = asyncio.ensure_future(in_thread(begin))
     try:
         popen, input_, outputs = await asyncio.shield(starting)
     except asyncio.CancelledError:

@@ -7,16 +7,18 @@ from typing import Any
 
 import msgspec
 
+from labkit.errors import CommandError
 from labkit.net.place import Place
-from labkit.workloads.runtime import Notify, Runtime
+from labkit.workloads.inside import Inside
+from labkit.workloads.runtime import Ask, Notify, Runtime
 from labkit.workloads.streams import Streams
 
 
 class Workload(Runtime):
     """`Runtime`, with `Streams`: notify("stream", {number, do, values})."""
 
-    def __init__(self, notify: Notify) -> None:
-        super().__init__(notify)
+    def __init__(self, notify: Notify, ask: Ask) -> None:
+        super().__init__(notify, ask)
         self._streams = Streams(notify)
 
     async def open_command(
@@ -29,14 +31,14 @@ class Workload(Runtime):
         stdin: bool,
         tty: bool,
     ) -> None:
-        """Run a command in a container, with its environment and in its directory. Raises `CommandError`."""
-        where = msgspec.convert(place, Place)
-        env: dict[str, str] = {}
-        cwd = "/"
+        """Run a command in a container, with what it sees. Raises `CommandError`."""
+        inside = Inside()  # of a pod that another process serves, nothing more is known here
         if run := self._pods.get(uid):
             found = run.find(container)
-            env, cwd = found.variables(), found.spec.working_dir or "/"
-        await self._streams.command(number, where, command, env, cwd, stdin, tty)
+            if not found.running:
+                raise CommandError("container is in CONTAINER_EXITED state")
+            inside = await found.inside()
+        await self._streams.command(number, msgspec.convert(place, Place), command, inside, stdin, tty)
 
     async def open_connection(self, number: int, place: dict[str, Any], port: int) -> None:
         """Connect to a port of a pod. Raises `CommandError`."""

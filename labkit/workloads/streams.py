@@ -10,13 +10,14 @@ Neither side sends more than `WINDOW` bytes that the other has not reported as u
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from labkit.errors import LabError
 from labkit.linux import interactive
 from labkit.net.place import Place
 from labkit.workloads.dialled import Dialled
+from labkit.workloads.inside import Inside
 
 WINDOW = 256 * 1024
 
@@ -73,13 +74,14 @@ class Streams:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def command(
-        self, number: int, place: Place, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdin: bool, tty: bool
+        self, number: int, place: Place, argv: Sequence[str], inside: Inside, stdin: bool, tty: bool
     ) -> None:
         """Run a command. Raises `CommandError`."""
         outlet = Outlet(number, self._notify)
         program = await interactive.start(
-            place, argv, outlet.written, outlet.taken, env=env, cwd=cwd, stdin=stdin, tty=tty
-        )
+            place, argv, outlet.written, outlet.taken, env=inside.variables, cwd=inside.cwd,
+            filesystem=inside.filesystem, stdin=stdin, tty=tty,
+        )  # fmt: skip
         self._add(number, program, outlet)
 
     async def dial(self, number: int, place: Place, port: int) -> None:

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.apiserver.protobuf.decode import decode
-from labkit.apiserver.protobuf.fields import messages
 from labkit.errors import ApiError
 
 Raw = dict[str, Any]
@@ -226,16 +225,6 @@ def test_what_is_no_object_is_refused(data: bytes, words: str) -> None:
     status = refused.value.details["status"]
     assert (status["code"], status["reason"]) == (400, "BadRequest")
     assert len(status["message"]) < 1000
-
-
-def test_nesting_is_bounded_by_the_types() -> None:
-    assert max(depth(name, ()) for name in messages()) < 30
-
-
-def depth(name: str, above: tuple[str, ...]) -> int:
-    assert name not in above, f"{name} holds itself"
-    kinds = {field.kind for field in messages()[name].values() if field.kind in messages()}
-    return 1 + max((depth(kind, (*above, name)) for kind in kinds), default=0)
 
 
 @given(st.binary(max_size=200))
