@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from labkit.apiserver.subresources import Duties
@@ -36,6 +37,7 @@ from labkit.net.topology import POD_NETWORK, Machine, plan
 from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
 from labkit.workloads import sources
+from labkit.workloads.disruption.eviction import evict
 
 DNS_KINDS = ("ConfigMap", "EndpointSlice", "Namespace", "Pod", "Service")
 
@@ -121,14 +123,12 @@ class Control:
 
     def _duties(self) -> Duties:
         """What the API server leaves to the nodes and controllers."""
-        return Duties(self._read_log, self._evict, subresources.handlers(self._streams, self._kubelet.place))
+        streams = subresources.handlers(self._streams, self._kubelet.place)
+        return Duties(self._read_log, partial(evict, self._plane.store), streams)
 
     async def _read_log(self, uid: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         text: str = await self.roles["workload"].call("logs", uid=uid, container=container)
         return _pieces(text.encode())
-
-    def _evict(self, namespace: str, name: str, options: Raw) -> None:
-        self._plane.store.delete("Pod", namespace, name, grace=options.get("gracePeriodSeconds"))
 
     def _tell_dns(self, event: Event) -> None:
         self.roles["dns"].notify("event", type=event.type, object=event.object)
