@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from labkit.apiserver.subresources import Duties
-from labkit.apiserver.verbs.pods import LogOptions
 from labkit.cluster import subresources
 from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
@@ -62,7 +61,6 @@ class Control:
         }
         self._progress = progress
         self._work = Work(_report)
-        self.token: Callable[[str, str, int], str] = _no_token
 
     async def start(
         self,
@@ -107,8 +105,8 @@ class Control:
         await self._rules.start()
         # An answer to this comes after DNS has heard of all that was told before.
         waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
-        logs = Logs(plane.store, self.roles)
-        self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles, logs)
+        self._logs = Logs(plane.store, self.roles)
+        self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles, self._logs)
         self.handlers.update(plane.handlers() | waiting.handlers() | self._questions.handlers())
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
@@ -124,11 +122,7 @@ class Control:
     def _duties(self) -> Duties:
         """What the API server leaves to the nodes and controllers."""
         streams = subresources.handlers(self._streams, self._kubelet.place)
-        return Duties(self._read_log, partial(evict, self._plane.store), streams)
-
-    async def _read_log(self, uid: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
-        text: str = await self.roles["workload"].call("logs", uid=uid, container=container)
-        return _pieces(text.encode())
+        return Duties(self._logs.logs, partial(evict, self._plane.store), streams)
 
     def _tell_dns(self, event: Event) -> None:
         self.roles["dns"].notify("event", type=event.type, object=event.object)
@@ -144,16 +138,15 @@ class Control:
     def _report(self, pods: list[Raw], events: list[Raw]) -> None:
         self._kubelet.report(pods, events)
 
-    def _token(self, uid: str, audience: str, seconds: int) -> str:
-        """A token for a pod's ServiceAccount."""
-        return self.token(uid, audience, seconds)
+    async def _token(self, uid: str, audience: str, seconds: int) -> str:
+        """A token of a pod's ServiceAccount, for the pod's own use."""
+        if (pod := self._kubelet.pod(uid)) is None:
+            raise NotFound(f"no pod with uid {uid} runs")
+        account = pod.spec.service_account_name or "default"
+        return await self._api.token(pod.namespace, account, audience, seconds, pod.name)
 
     def _corefile(self, error: str) -> None:
         print(f"the Corefile was not taken: {error}", file=sys.stderr)  # noqa: T201 - the lab's log
-
-
-async def _pieces(text: bytes) -> AsyncIterator[bytes]:
-    yield text
 
 
 def _node(machine: Machine) -> Raw:
@@ -186,10 +179,6 @@ def _node(machine: Machine) -> Raw:
             ],
         },
     }
-
-
-def _no_token(uid: str, audience: str, seconds: int) -> str:
-    raise NotFound("this cluster has no tokens")
 
 
 def _report(error: BaseException) -> None:

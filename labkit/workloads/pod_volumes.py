@@ -10,6 +10,7 @@ from labkit.api.objects import Container, Pod, ServiceAccountTokenProjection
 from labkit.errors import CommandError
 from labkit.linux.filesystem import Mount
 from labkit.workloads import volumes
+from labkit.workloads.background import Background
 from labkit.workloads.fields import Facts
 from labkit.workloads.sources import Sources
 from labkit.workloads.volume_files import VolumeFiles
@@ -33,7 +34,7 @@ class PodVolumes:
         self._made = False
         self._making = asyncio.Lock()
         self._renewal: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     def check(self) -> None:
         """Raises `CommandError` (details: volume) where something that a volume is made of is not there."""
@@ -62,8 +63,7 @@ class PodVolumes:
         """Nothing of them is left; what claims hold stays."""
         if self._renewal:
             self._renewal.cancel()
-        for task in self._tasks:
-            task.cancel()
+        self._background.cancel()
         if self._made:
             self._files.remove()
             self._made = False
@@ -77,9 +77,7 @@ class PodVolumes:
             self._renewal = asyncio.get_running_loop().call_later(seconds, self._renew)
 
     def _renew(self) -> None:
-        task = asyncio.get_running_loop().create_task(self.refresh())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.start(self.refresh())
 
     def _projections(self) -> Iterator[ServiceAccountTokenProjection]:
         for volume in self._pod.spec.volumes:
