@@ -11,6 +11,7 @@ import asyncio
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from labkit.apiserver.subresources import Duties
@@ -37,6 +38,7 @@ from labkit.net.topology import POD_NETWORK, Machine, plan
 from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
 from labkit.workloads import sources
+from labkit.workloads.disruption.eviction import evict
 
 DNS_KINDS = ("ConfigMap", "EndpointSlice", "Namespace", "Pod", "Service")
 
@@ -129,10 +131,8 @@ class Control:
 
     def _duties(self) -> Duties:
         """What the API server leaves to the nodes and controllers."""
-        return Duties(self._logs.logs, self._evict, subresources.handlers(self._streams, self._kubelet.place))
-
-    def _evict(self, namespace: str, name: str, options: Raw) -> None:
-        self._plane.store.delete("Pod", namespace, name, grace=options.get("gracePeriodSeconds"))
+        streams = subresources.handlers(self._streams, self._kubelet.place)
+        return Duties(self._logs.logs, partial(evict, self._plane.store), streams)
 
     def _tell_dns(self, event: Event) -> None:
         self.roles["dns"].notify("event", type=event.type, object=event.object)
