@@ -167,6 +167,7 @@ class Admission:
         else:
             problems += [*meta.object_meta(new, self.resource(new).namespaced), *self.custom.check(new, old)]
             new = self.custom.to_stored(new)
+        problems += immutable.metadata(new, old)
         problems += [problem for validator in self._validators.get(kind, ()) for problem in validator(new, old)]
         if problems:
             resource = self.store.catalogue.named(kind)
