@@ -83,11 +83,16 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
 
     An unknown kind or version is one fault, and nothing below it is checked.
     """
-    found = kinds.problems(obj)
-    if not found:
-        _check(obj, _roots()[obj["apiVersion"], obj["kind"]], "", found, 0)
+    found = kinds.problems(obj) or shape_problems(obj)
     # Components write a status piece by piece; its required fields are theirs to know.
     return [p for p in found if not (p.reason == "FieldValueRequired" and p.field.startswith("status."))]
+
+
+def shape_problems(obj: dict[str, Any]) -> list[Problem]:
+    """The structural faults of an object of a kind that the API knows, be it stored or only asked with: a review."""
+    found: list[Problem] = []
+    _check(obj, _roots()[obj["apiVersion"], obj["kind"]], "", found, 0)
+    return found
 
 
 def metadata_problems(obj: dict[str, Any]) -> list[Problem]:

@@ -6,6 +6,7 @@ from labkit.control.reconcile import Controller
 from labkit.control.store import Store
 from labkit.workloads.daemonsets.controller import DaemonSets
 from labkit.workloads.deployments import Deployments
+from labkit.workloads.jobs.controller import FinishedJobs, Jobs
 from labkit.workloads.making import Create
 from labkit.workloads.replicasets import ReplicaSets
 from labkit.workloads.statefulsets.controller import StatefulSets
@@ -17,5 +18,7 @@ def workloads(store: Store, create: Create) -> list[Controller]:
         Deployments(store),
         StatefulSets(store, create),
         DaemonSets(store, create),
+        Jobs(store, create),
+        FinishedJobs(store),
         ReplicaSets(store, create),
     ]
