@@ -11,11 +11,14 @@ from labkit.api.problem import Problem, invalid
 from labkit.apiserver.access import bootstrap
 from labkit.apiserver.access.aggregation import Aggregation
 from labkit.cluster.work import Work
+from labkit.control import plugins
 from labkit.control.admission import Admission
 from labkit.control.apply import apply
 from labkit.control.custom.controller import Definitions
 from labkit.control.garbage import GarbageCollector
 from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
+from labkit.control.plugins.pods import create_classes
+from labkit.control.plugins.quota import ResourceQuotas
 from labkit.control.reconcile import Controller, Failure, Loop
 from labkit.control.store import Raw, Store
 from labkit.endpoints.controllers import EndpointSlices, LegacyEndpoints, Mirroring
@@ -43,6 +46,7 @@ class Plane:
         self._due = False
         self._later: asyncio.TimerHandle | None = None
         register_pods(self.admission, self.store)
+        plugins.register(self.admission)
         for kind in SCALED:
             self.admission.validate(kind, _affordable)
         every: list[Controller] = [
@@ -50,6 +54,7 @@ class Plane:
             Definitions(self.store),
             ServiceAccounts(self.store),
             Aggregation(self.store),
+            ResourceQuotas(self.store),
             GarbageCollector(self.store),
             *controllers.workloads(self.store, self.admission.create),
             Scheduler(self.store),
@@ -59,6 +64,7 @@ class Plane:
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
         create_initial(self.admission)
+        create_classes(self.admission)
         for raw in bootstrap.objects():
             self.store.create(raw)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from labkit.api.defaults.pods import quality
 from labkit.api.problem import Problem
 from labkit.control import status
 from labkit.control.admission import Admission
@@ -33,5 +34,5 @@ def complete(store: Store, new: Raw, old: Raw | None) -> Iterable[Problem]:
         where = f"{metadata['namespace']}/{account}"
         why = f'error looking up service account {where}: serviceaccount "{account}" not found'
         raise status.forbidden("Pod", metadata.get("name") or metadata.get("generateName", ""), why)
-    new["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+    new["status"] = {"phase": "Pending", "qosClass": quality(new["spec"])}
     return ()
