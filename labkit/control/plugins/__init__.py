@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labkit.control.admission import Admission
-from labkit.control.plugins import classes, limits, pods, quota
+from labkit.control.plugins import classes, limits, pods, quota, security
 
 
 def register(admission: Admission) -> None:
@@ -11,4 +11,5 @@ def register(admission: Admission) -> None:
     pods.register(admission)
     limits.register(admission)
     classes.register(admission)
+    security.register(admission)
     quota.register(admission)

@@ -213,3 +213,59 @@ def test_default_classes(admission, make):
     admission.create(of("StorageClass", "disk", marked, "storage.k8s.io/v1", provisioner="example.com/d"))
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     assert admission.create(make("PersistentVolumeClaim", "a", spec=claim))["spec"]["storageClassName"] == "disk"
+
+
+SAFE = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@pytest.fixture
+def guarded(store):
+    """Say how much the pods of a namespace may do."""
+
+    def set_level(level):
+        labels = {"pod-security.kubernetes.io/enforce": level}
+        store.update("Namespace", "", "default", lambda raw: raw["metadata"]["labels"].update(labels))
+
+    return set_level
+
+
+def test_restricted_pods_say_how_little_they_need(admission, pod, guarded):
+    guarded("restricted")
+    assert why(admission, pod()) == (
+        'pods "a" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false (container '
+        '"c" must set securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container "c" must '
+        'set securityContext.capabilities.drop=["ALL"]), runAsNonRoot != true (pod or container "c" must set '
+        'securityContext.runAsNonRoot=true), seccompProfile (pod or container "c" must set '
+        'securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost")'
+    )
+    assert admission.create(pod(containers=[{"name": "c", "image": "i:1", "securityContext": SAFE}]))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"hostNetwork": True, "hostPID": True}, "host namespaces (hostNetwork=true, hostPID=true)"),
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, 'hostPath volumes (volume "v")'),
+        ({"containers": [{"name": "c", "image": "i:1", "ports": [{"containerPort": 80, "hostPort": 80}]}]},
+         'hostPort (container "c" uses hostPort 80)'),
+        ({"containers": [{"name": n, "image": "i:1", "securityContext": {"privileged": True}} for n in "cd"]},
+         'privileged (containers "c", "d" must not set securityContext.privileged=true)'),
+        ({"containers": [{"name": "c", "image": "i:1", "securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}]},
+         'non-default capabilities (container "c" must not include "NET_ADMIN" in securityContext.capabilities.add)'),
+        ({"securityContext": {"seccompProfile": {"type": "Unconfined"}}},
+         'seccompProfile (pod must not set securityContext.seccompProfile.type to "Unconfined")'),
+        ({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}},
+         "forbidden sysctls (kernel.msgmax)"),
+    ],
+)  # fmt: skip
+def test_baseline_keeps_pods_off_their_node(admission, pod, guarded, more, message):
+    raw = pod(**more)
+    assert admission.create({**raw, "metadata": {**raw["metadata"], "name": "free"}})
+    guarded("baseline")
+    assert why(admission, raw) == f'pods "a" is forbidden: violates PodSecurity "baseline:latest": {message}'
+    assert admission.create(pod("b"))
