@@ -100,10 +100,12 @@ class Keep:
                 run("INSERT OR REPLACE INTO drawn VALUES (?, ?)", draw)
             run("UPDATE counter SET version = ?", (version,))
             run("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:
             if self._db.in_transaction:
                 run("ROLLBACK")
-            raise internal(f"{self.path} took no write: {error}") from None
+            if isinstance(error, sqlite3.Error):
+                raise internal(f"{self.path} took no write: {error}") from None
+            raise
 
     def close(self) -> None:
         self._db.close()

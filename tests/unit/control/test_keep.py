@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import labkit
+from labkit.control.chance import Chance
 from labkit.control.keep import Keep
 from labkit.control.store import Store
+from labkit.control.watch import Event
 from labkit.errors import ApiError, StateError
 
 ROOT = Path(labkit.__file__).parents[1]
@@ -90,6 +92,20 @@ def test_a_transaction_is_kept_as_a_whole_or_not_at_all(path):
     keep.close()
     again, keep = opened(path)
     assert [raw["metadata"]["name"] for raw in again.list("ConfigMap")] == ["b"]
+    keep.close()
+
+
+def test_half_of_a_write_is_not_kept(path):
+    """The second name is none that SQLite takes; the store's own are all of UTF-8."""
+    _, keep = opened(path)
+    keys = [("ConfigMap", "n", "good"), ("ConfigMap", "n", "\ud800")]
+    journal = [(key, None, Event("ADDED", config_map())) for key in keys]
+    created = dict.fromkeys(keys, 1)
+    with pytest.raises(UnicodeEncodeError):
+        keep.write(journal, 9, created, lambda raw: b"{}", Chance(1))
+    assert (list(keep.objects()), keep.version) == ([], 0)
+    keep.write(journal[:1], 9, created, lambda raw: b"{}", Chance(1))
+    assert (list(keep.objects()), keep.version) == ([(keys[0], 1, {})], 9)
     keep.close()
 
 
@@ -233,6 +249,7 @@ def test_an_empty_file_is_a_new_state(path):
 WRITER = """
 import sys, json
 from pathlib import Path
+from labkit.control.chance import Chance
 from labkit.control.keep import Keep
 from labkit.control.store import Store
 store = Store(seed=1)
