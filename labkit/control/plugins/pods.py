@@ -30,18 +30,18 @@ def register(admission: Admission) -> None:
     admission.mutate("Pod", lambda new, old: _complete(store, new, old))
 
 
-def create_classes(admission: Admission) -> None:
+def system_classes() -> list[Raw]:
     """The two PriorityClasses that every cluster has."""
-    for name, value in SYSTEM_CLASSES.items():
-        admission.create(
-            {
-                "apiVersion": "scheduling.k8s.io/v1",
-                "kind": "PriorityClass",
-                "metadata": {"name": name},
-                "value": value,
-                "description": DESCRIPTIONS[name],
-            }
-        )
+    return [
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": value,
+            "description": DESCRIPTIONS[name],
+        }
+        for name, value in SYSTEM_CLASSES.items()
+    ]
 
 
 def _complete(store: Store, new: Raw, old: Raw | None) -> Iterable[Problem]:
