@@ -18,7 +18,7 @@ from labkit.control.apply import apply
 from labkit.control.custom.controller import Definitions
 from labkit.control.garbage import GarbageCollector
 from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
-from labkit.control.plugins.pods import system_classes
+from labkit.control.plugins.pods import create_classes
 from labkit.control.plugins.quota import ResourceQuotas
 from labkit.control.reconcile import Controller, Failure, Loop
 from labkit.control.root_ca import RootCertificates
@@ -70,8 +70,7 @@ class Plane:
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
         create_initial(self.admission)
-        for raw in missing(self.store, system_classes()):
-            self.admission.create(raw)
+        create_classes(self.admission)
         for raw in missing(self.store, bootstrap.objects()):
             self.store.create(raw)
 

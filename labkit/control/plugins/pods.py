@@ -30,18 +30,20 @@ def register(admission: Admission) -> None:
     admission.mutate("Pod", lambda new, old: _complete(store, new, old))
 
 
-def system_classes() -> list[Raw]:
-    """The two PriorityClasses that every cluster has."""
-    return [
-        {
-            "apiVersion": "scheduling.k8s.io/v1",
-            "kind": "PriorityClass",
-            "metadata": {"name": name},
-            "value": value,
-            "description": DESCRIPTIONS[name],
-        }
-        for name, value in SYSTEM_CLASSES.items()
-    ]
+def create_classes(admission: Admission) -> None:
+    """The two PriorityClasses that every cluster has, those that it has not yet."""
+    for name, value in SYSTEM_CLASSES.items():
+        if admission.store.find("PriorityClass", "", name) is not None:
+            continue
+        admission.create(
+            {
+                "apiVersion": "scheduling.k8s.io/v1",
+                "kind": "PriorityClass",
+                "metadata": {"name": name},
+                "value": value,
+                "description": DESCRIPTIONS[name],
+            }
+        )
 
 
 def _complete(store: Store, new: Raw, old: Raw | None) -> Iterable[Problem]:

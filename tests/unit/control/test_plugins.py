@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labkit.control import plugins
-from labkit.control.plugins.pods import system_classes
+from labkit.control.plugins.pods import create_classes
 from labkit.control.plugins.quota import ResourceQuotas
 from labkit.control.reconcile import Loop
 from labkit.errors import ApiError
@@ -14,8 +14,7 @@ from labkit.errors import ApiError
 @pytest.fixture(autouse=True)
 def registered(admission):
     plugins.register(admission)
-    for raw in system_classes():
-        admission.create(raw)
+    create_classes(admission)
 
 
 @pytest.fixture
