@@ -39,7 +39,7 @@ def in_sandbox(function: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(function)
     def test(**params: Any) -> None:
         before = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = HERE
+        os.environ["PYTHONPATH"] = os.pathsep.join([HERE, *([before] if before else [])])
         try:
             sandbox = Sandbox("inside:main", os.environ["LABKIT_SANDBOX"])
         finally:

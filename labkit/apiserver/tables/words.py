@@ -54,7 +54,7 @@ def shortened(items: Sequence[str], whole: bool = False, empty: str = UNSET) -> 
 def containers(template: Raw | None) -> tuple[str, str]:
     """Names and images of a pod template's containers."""
     listed = ((template or {}).get("spec") or {}).get("containers") or ()
-    return ",".join(c["name"] for c in listed), ",".join(c.get("image", "") for c in listed)
+    return ",".join(c.get("name", "") for c in listed), ",".join(c.get("image", "") for c in listed)
 
 
 def first(texts: Iterable[str | None], otherwise: str = "") -> str:
