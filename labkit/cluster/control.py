@@ -16,6 +16,7 @@ from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.node_rules import NodeRules
+from labkit.cluster.nodes import Agents, registered
 from labkit.cluster.plane import Plane
 from labkit.cluster.questions import Questions
 from labkit.cluster.waiting import Waiting
@@ -26,9 +27,10 @@ from labkit.control.store import Raw
 from labkit.control.watch import Event
 from labkit.dns import addon
 from labkit.linux import iptables, probes
-from labkit.net.topology import POD_NETWORK, Machine, plan
+from labkit.net.topology import POD_NETWORK, plan
 from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
+from labkit.workloads.nodes.pace import Pace
 
 DNS_KINDS = ("ConfigMap", "EndpointSlice", "Namespace", "Pod", "Service")
 
@@ -61,6 +63,7 @@ class Control:
         link: Mapping[str, Any],
         seed: int,
         needs: Sequence[str],
+        pace: float,
         listener: int,
     ) -> Raw:
         """Build the data centre and the cluster on it; returns the facts about them, with DNS answering.
@@ -79,13 +82,15 @@ class Control:
         tables = iptables.probe(datacenter.places["router"].netns, among)
         iptables.provide(tables)
         self._progress("control plane")
-        self._plane = plane = Plane(seed, self._work)
+        self._plane = plane = Plane(seed, self._work, Pace(pace))
         with plane.store.transaction():
             for machine in site.machines:
-                plane.store.create(_node(machine))
+                plane.store.create(registered(machine, seed, plane.store.now()))
         machines = {m.name: datacenter.places[m.name] for m in site.machines}
         links = {m.name: datacenter.net[m.name].links for m in site.machines}
         self._kubelet = Kubelet(plane.store, machines, links, PLUGINS[cni], self.roles, self._work)
+        self._agents = Agents(plane.store, list(machines), Pace(pace), datacenter.cut)
+        self._agents.start()
         plane.store.watch(DNS_KINDS, self._tell_dns)
         first = datacenter.places[site.machines[0].name]
         publish(plane, first)
@@ -95,7 +100,9 @@ class Control:
         # An answer to this comes after DNS has heard of all that was told before.
         waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
         self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles)
-        self.handlers.update(plane.handlers() | waiting.handlers() | self._questions.handlers())
+        self.handlers.update(
+            plane.handlers() | waiting.handlers() | self._questions.handlers() | self._agents.handlers()
+        )
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
         self._api = ApiServer(plane, first, listener)
@@ -118,38 +125,6 @@ class Control:
 
     def _corefile(self, error: str) -> None:
         print(f"the Corefile was not taken: {error}", file=sys.stderr)  # noqa: T201 - the lab's log
-
-
-def _node(machine: Machine) -> Raw:
-    """A Node as its kubelet registers it."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "name": machine.name,
-            "labels": {
-                "kubernetes.io/hostname": machine.name,
-                "kubernetes.io/os": "linux",
-                "topology.kubernetes.io/region": "lab",
-                "topology.kubernetes.io/zone": machine.zone,
-            },
-        },
-        "spec": {"podCIDR": machine.pod_cidr, "podCIDRs": [machine.pod_cidr]},
-        "status": {
-            "addresses": [
-                {"type": "InternalIP", "address": machine.address},
-                {"type": "Hostname", "address": machine.name},
-            ],
-            "conditions": [
-                {
-                    "type": "Ready",
-                    "status": "True",
-                    "reason": "KubeletReady",
-                    "message": "kubelet is posting ready status",
-                }
-            ],
-        },
-    }
 
 
 def _report(error: BaseException) -> None:

@@ -30,10 +30,8 @@ __all__ = ["Raw", "Store", "copy", "key_of"]
 
 Raw = dict[str, Any]
 
-COUNTED = frozenset({
-    "CronJob", "DaemonSet", "Deployment", "Ingress", "Job", "NetworkPolicy", "Pod", "PodDisruptionBudget",
-    "ReplicaSet", "StatefulSet",
-})  # fmt: skip
+COUNTED = ("CronJob", "DaemonSet", "Deployment", "Ingress", "Job", "NetworkPolicy", "Pod", "PodDisruptionBudget",
+           "ReplicaSet", "StatefulSet")  # fmt: skip
 """Kinds whose generation is counted: it rises when something outside metadata and status changes."""
 KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 """Metadata that only the store writes."""
