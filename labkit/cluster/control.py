@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from labkit.apiserver.subresources import Duties
+from labkit.apiserver.verbs.pods import LogOptions
+from labkit.cluster import subresources
 from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kubelet import Kubelet
+from labkit.cluster.logs import Logs
 from labkit.cluster.node_rules import NodeRules
 from labkit.cluster.nodes import Agents, registered
 from labkit.cluster.plane import Plane
 from labkit.cluster.questions import Questions
+from labkit.cluster.streams import Streams
 from labkit.cluster.waiting import Waiting
 from labkit.cluster.work import Work
 from labkit.cni import routes
@@ -26,10 +32,13 @@ from labkit.cni.plugins import PLUGINS
 from labkit.control.store import Raw
 from labkit.control.watch import Event
 from labkit.dns import addon
+from labkit.errors import NotFound
 from labkit.linux import iptables, probes
 from labkit.net.topology import POD_NETWORK, plan
 from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
+from labkit.workloads import sources
+from labkit.workloads.disruption.eviction import evict
 from labkit.workloads.nodes.pace import Pace
 
 DNS_KINDS = ("ConfigMap", "EndpointSlice", "Namespace", "Pod", "Service")
@@ -46,13 +55,16 @@ class Control:
         self.roles: dict[str, Peer] = {}
         self.tunnels = Tunnels(lambda sock: self._api.take(sock))
         self.handlers: dict[str, Handler] = {"start": self.start}  # more of them once the cluster stands
+        self._streams = Streams(lambda: self.roles["workload"])
         self.events: dict[str, Handler] = {
-            "container": self._container,
-            "event": self._event,
+            "report": self._report,
+            "token": self._token,
             "corefile": self._corefile,
+            "stream": self._streams.heard,
         }
         self._progress = progress
         self._work = Work(_report)
+        self.token: Callable[[str, str, int], str] = _no_token
 
     async def start(
         self,
@@ -88,7 +100,8 @@ class Control:
                 plane.store.create(registered(machine, seed, plane.store.now()))
         machines = {m.name: datacenter.places[m.name] for m in site.machines}
         links = {m.name: datacenter.net[m.name].links for m in site.machines}
-        self._kubelet = Kubelet(plane.store, machines, links, PLUGINS[cni], self.roles, self._work)
+        plane.store.watch(sources.KINDS, self._tell_workload)
+        self._kubelet = Kubelet(plane.store, machines, links, PLUGINS[cni], self.roles, self._work, self._everywhere)
         self._agents = Agents(plane.store, list(machines), Pace(pace), datacenter.cut)
         self._agents.start()
         plane.store.watch(DNS_KINDS, self._tell_dns)
@@ -99,13 +112,14 @@ class Control:
         await self._rules.start()
         # An answer to this comes after DNS has heard of all that was told before.
         waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
-        self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles)
+        logs = Logs(plane.store, self.roles)
+        self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles, logs)
         self.handlers.update(
             plane.handlers() | waiting.handlers() | self._questions.handlers() | self._agents.handlers()
         )
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
-        self._api = ApiServer(plane, first, listener)
+        self._api = ApiServer(plane, first, listener, self._duties())
         self.handlers.update({"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
         return {
             "nodes": {m.name: m.zone for m in site.machines},
@@ -114,17 +128,44 @@ class Control:
             "seed": seed,
         }
 
+    def _duties(self) -> Duties:
+        """What the API server leaves to the nodes and controllers."""
+        return Duties(
+            self._read_log, partial(evict, self._plane.store), subresources.handlers(self._streams, self._kubelet.place)
+        )
+
+    async def _read_log(self, uid: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        text: str = await self.roles["workload"].call("logs", uid=uid, container=container)
+        return _pieces(text.encode())
+
     def _tell_dns(self, event: Event) -> None:
         self.roles["dns"].notify("event", type=event.type, object=event.object)
 
-    def _container(self, uid: str, statuses: list[Raw]) -> None:
-        self._kubelet.container(uid, statuses)
+    def _tell_workload(self, event: Event) -> None:
+        self.roles["workload"].notify("source", change=event.type, raw=event.object)
 
-    def _event(self, uid: str, type: str, reason: str, message: str) -> None:  # noqa: A002 - an Event's own field name
-        self._questions.event(uid, type, reason, message)
+    async def _everywhere(self) -> None:
+        """Wait until what has changed so far is in every node's rules."""
+        await self._plane.reconciled()
+        await self._rules.synced()
+
+    def _report(self, pods: list[Raw], events: list[Raw]) -> None:
+        self._kubelet.report(pods, events)
+
+    def _token(self, uid: str, audience: str, seconds: int) -> str:
+        """A token for a pod's ServiceAccount."""
+        return self.token(uid, audience, seconds)
 
     def _corefile(self, error: str) -> None:
         print(f"the Corefile was not taken: {error}", file=sys.stderr)  # noqa: T201 - the lab's log
+
+
+async def _pieces(text: bytes) -> AsyncIterator[bytes]:
+    yield text
+
+
+def _no_token(uid: str, audience: str, seconds: int) -> str:
+    raise NotFound("this cluster has no tokens")
 
 
 def _report(error: BaseException) -> None:

@@ -11,13 +11,13 @@ from labkit.cluster.traffic import TrafficRole
 from labkit.dns.server import Server
 from labkit.sandbox import syscalls
 from labkit.sandbox.channel import Peer, Stream
-from labkit.workloads.runtime import Runtime
+from labkit.workloads.role import Workload
 
 
 def main(channel: Stream) -> None:
     """Serve the client on `channel` until it goes. What ends a role ends the lab: its traceback is on stderr."""
     syscalls.name_process("labkit-control")
-    roles = fork({"workload": Runtime, "dns": Server, "traffic": TrafficRole})
+    roles = fork({"workload": lambda voice: Workload(voice, voice.ask), "dns": Server, "traffic": TrafficRole})
     asyncio.run(_control(channel, roles))
 
 

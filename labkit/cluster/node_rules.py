@@ -37,6 +37,8 @@ class NodeRules:
         self._proxiers = {name: Proxier(place.netns, variant, config) for name, place in nodes.items()}
         self._dirty: set[str] = set()
         self._busy: set[str] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def start(self) -> None:
         """Masquerade what leaves the cluster, then follow the store."""
@@ -50,11 +52,16 @@ class NodeRules:
         """All rules of a node as they were last applied."""
         return merge(self._proxiers[node].rules or Ruleset(), self._masquerade)
 
+    async def synced(self) -> None:
+        """Wait until every node has the rules that the changes heard of so far ask for."""
+        await self._idle.wait()
+
     def _heard(self, _: Event) -> None:
         for node in self._proxiers:
             self._dirty.add(node)
             if node not in self._busy:
                 self._busy.add(node)
+                self._idle.clear()
                 self._work.start(self._serve(node))
 
     async def _serve(self, name: str) -> None:
@@ -65,3 +72,5 @@ class NodeRules:
                     await self._proxiers[name].sync(self._store.views(Service), self._store.views(EndpointSlice), node)
         finally:
             self._busy.discard(name)
+            if not self._busy:
+                self._idle.set()

@@ -30,11 +30,11 @@ from labkit.workloads.nodes.pace import Pace
 
 KUBELET = "v1.34.0"
 CAPACITY = {
-    "cpu": "8", "ephemeral-storage": "104857600Ki", "hugepages-1Gi": "0", "hugepages-2Mi": "0", "memory": "33554432Ki",
+    "cpu": "8", "ephemeral-storage": "102626232Ki", "hugepages-1Gi": "0", "hugepages-2Mi": "0", "memory": "32886084Ki",
     "pods": "250",
 }  # fmt: skip
 """The same on every machine, so that a manifest finds the same room everywhere; pods as many as have addresses."""
-ALLOCATABLE = {**CAPACITY, "ephemeral-storage": "96636764160", "memory": "33452032Ki"}
+ALLOCATABLE = {**CAPACITY, "ephemeral-storage": "94580335255", "memory": "32783684Ki"}
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 

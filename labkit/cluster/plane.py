@@ -104,6 +104,12 @@ class Plane:
             await self._work.idle()
             await asyncio.sleep(0)
 
+    async def reconciled(self) -> None:
+        """Wait until no reconcile is due."""
+        await asyncio.sleep(0)
+        while self._due:
+            await asyncio.sleep(0)
+
     def _changed(self) -> None:
         if not self._due:
             self._due = True

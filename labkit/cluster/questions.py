@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,27 +10,32 @@ import msgspec
 from labkit.api.objects import Pod
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kubelet import Kubelet
+from labkit.cluster.logs import LogOptions, Logs
 from labkit.cluster.node_rules import NodeRules
 from labkit.control.store import Raw, Store
 from labkit.errors import NotFound
 from labkit.net.place import Place
 from labkit.sandbox.channel import Handler, Peer
 
-EVENTS = 1000
-
 
 class Questions:
     """Finds the place that is meant, lets the right process do the work, adds what only control knows."""
 
     def __init__(
-        self, store: Store, datacenter: DataCenter, kubelet: Kubelet, rules: NodeRules, roles: Mapping[str, Peer]
+        self,
+        store: Store,
+        datacenter: DataCenter,
+        kubelet: Kubelet,
+        rules: NodeRules,
+        roles: Mapping[str, Peer],
+        logs: Logs,
     ) -> None:
         self._store = store
         self._datacenter = datacenter
         self._kubelet = kubelet
         self._rules = rules
         self._roles = roles
-        self._events: deque[Raw] = deque(maxlen=EVENTS)
+        self._logs = logs
 
     def handlers(self) -> dict[str, Handler]:
         names = ("find_place", "topology", "request", "run", "logs", "trace", "events", "cni_result")
@@ -55,14 +59,18 @@ class Questions:
         places = [*self._datacenter.places.values(), *self._kubelet.places()]
         return {"places": msgspec.to_builtins(places), "links": self._datacenter.links}
 
-    def event(self, uid: str, kind: str, reason: str, message: str) -> None:
-        """Remember what a kubelet has to say about a pod."""
-        name = next((p["metadata"]["name"] for p in self._store.list("Pod") if p["metadata"]["uid"] == uid), "")
-        self._events.append({"TYPE": kind, "REASON": reason, "OBJECT": f"pod/{name}", "MESSAGE": message})
-
     def events(self) -> list[Raw]:
-        """The last of them, oldest first."""
-        return list(self._events)
+        """The Events of all namespaces in the columns of `kubectl get events`, in the order of their times."""
+        found = sorted(self._store.list("Event"), key=lambda e: (e["lastTimestamp"] or "", self._store.created(e)))
+        return [
+            {
+                "TYPE": event["type"],
+                "REASON": event["reason"],
+                "OBJECT": f"{event['involvedObject']['kind'].lower()}/{event['involvedObject']['name']}",
+                "MESSAGE": event["message"],
+            }
+            for event in found
+        ]
 
     async def request(self, source: str, url: str, **options: Any) -> list[Raw]:
         """Requests from a place; each row says which pod really answered."""
@@ -90,10 +98,12 @@ class Questions:
         return value
 
     async def logs(self, pod: str, container: str) -> str:
+        """What a container wrote; without a name the first one."""
         namespace, name = pod.split("/")
-        uid = self._store.get("Pod", namespace, name)["metadata"]["uid"]
-        text: str = await self._roles["workload"].call("logs", uid=uid, container=container)
-        return text
+        found = self._store.get("Pod", namespace, name)
+        first = container or found["spec"]["containers"][0]["name"]
+        chunks = await self._logs.logs(found["metadata"]["uid"], first, LogOptions())
+        return b"".join([chunk async for chunk in chunks]).decode(errors="replace")
 
     def cni_result(self, pod: str) -> Raw | None:
         """What the CNI plugin reported when it attached the pod; None for one in its node's own network."""

@@ -5,7 +5,7 @@
             ── channel ── traffic      requests, captures, traces
 
 Whatever is imported by the time of the fork is shared memory. The public methods of the object are what control can
-call; `notify(event, params)` is how it speaks up by itself.
+call; through its `Voice` it speaks up by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,22 @@ from labkit.sandbox import syscalls
 from labkit.sandbox.channel import Handler, Peer
 
 Notify = Callable[[str, dict[str, Any]], None]
-Make = Callable[[Notify], object]
+
+
+class Voice:
+    """How a role speaks to control: `voice(event, params)` tells it something, `ask` wants an answer."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def __call__(self, event: str, params: dict[str, Any]) -> None:
+        self._peer.notify(event, **params)
+
+    async def ask(self, method: str, **params: Any) -> Any:
+        return await self._peer.call(method, **params)
+
+
+Make = Callable[[Voice], object]
 
 
 def fork(makers: Mapping[str, Make]) -> dict[str, socket.socket]:
@@ -54,6 +69,6 @@ def _run(make: Make, channel: socket.socket) -> None:
 async def _serve(make: Make, channel: socket.socket) -> None:
     handlers: dict[str, Handler] = {}
     peer = await Peer.over(channel, handlers)
-    role = make(lambda event, params: peer.notify(event, **params))
+    role = make(Voice(peer))
     handlers.update({name: getattr(role, name) for name in dir(role) if not name.startswith("_")})
     await peer.closed()

@@ -22,21 +22,22 @@ class Recorder:
         self._source = {"component": component, **({"host": host} if host else {})}
         self._said: dict[tuple[str, ...], str] = {}
 
-    def event(self, about: Raw, kind: str, reason: str, message: str) -> None:
-        """Say something: `kind` is "Normal" or "Warning", `reason` one word in CamelCase."""
+    def event(self, about: Raw, kind: str, reason: str, message: str, field: str = "") -> None:
+        """Say something: `kind` is "Normal" or "Warning", `reason` one word in CamelCase; `field` is the part meant."""
         metadata = about["metadata"]
         namespace = metadata.get("namespace", "default")
-        said = metadata["uid"], kind, reason, message
+        said = metadata["uid"], field, kind, reason, message
         now = timestamp(self._store.now())
         if (name := self._said.get(said)) and self._store.find("Event", namespace, name):
             self._store.update("Event", namespace, name, lambda e: e.update(count=e["count"] + 1, lastTimestamp=now))
         elif not leaving(self._store, namespace):
-            self._said[said] = self._create(about, namespace, kind, reason, message, now)
+            self._said[said] = self._create(about, namespace, kind, reason, message, field, now)
 
-    def _create(self, about: Raw, namespace: str, kind: str, reason: str, message: str, now: str) -> str:
+    def _create(self, about: Raw, namespace: str, kind: str, reason: str, message: str, field: str, now: str) -> str:
         metadata = about["metadata"]
         involved = {"kind": about["kind"], "apiVersion": about["apiVersion"]}
         involved |= {f: metadata[f] for f in ("namespace", "name", "uid", "resourceVersion") if f in metadata}
+        involved |= {"fieldPath": field} if field else {}
         name = f"{metadata['name']}.{self._store.chance.fresh('event', metadata['uid']):016x}"
         self._store.create(
             {

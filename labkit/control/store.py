@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from labkit.api.kinds import Catalogue
+from labkit.api.resources import COUNTED
 from labkit.control import deletion, status
 from labkit.control.chance import Chance
 from labkit.control.forms import Formed, copy
@@ -30,9 +31,6 @@ __all__ = ["Raw", "Store", "copy", "key_of"]
 
 Raw = dict[str, Any]
 
-COUNTED = ("CronJob", "DaemonSet", "Deployment", "Ingress", "Job", "NetworkPolicy", "Pod", "PodDisruptionBudget",
-           "ReplicaSet", "StatefulSet")  # fmt: skip
-"""Kinds whose generation is counted: it rises when something outside metadata and status changes."""
 KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 """Metadata that only the store writes."""
 

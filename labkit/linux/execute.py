@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from labkit.errors import CommandError
+from labkit.linux.filesystem import Filesystem
 from labkit.linux.process import STDERR, STDOUT, spawn
 from labkit.net.place import Place
 
@@ -34,6 +35,8 @@ async def run(
     timeout: float | None = None,
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
+    cwd: str = "/",
+    filesystem: Filesystem | None = None,
     check: bool = False,
 ) -> Completed:
     """Run a command (a string goes to /bin/sh) and wait for it; its background children may go on.
@@ -48,7 +51,7 @@ async def run(
     note = ""
     start = time.monotonic()
     try:
-        process = await spawn(place, argv, output.keep, env=env, stdin=stdin)
+        process = await spawn(place, argv, output.keep, env=env, stdin=stdin, cwd=cwd, filesystem=filesystem)
         try:
             code = await asyncio.wait_for(process.wait(), timeout)
         except TimeoutError:

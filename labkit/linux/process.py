@@ -3,8 +3,8 @@
     loop ──> thread: views.enter ── Popen ─┐          about a millisecond, most of it fork and exec
       <── pipes and a pidfd                │          the thread ends: one that entered a place serves no other
 
-A program runs in a session of its own. With `contained=True` it also gets its own mount namespace (a copy of the
-place's), by which `members` finds every process that came from it, wherever in the process tree it went.
+A program runs in a session of its own. One that is started in a container's `Filesystem` is found by that ever after:
+`filesystem.by_namespace` has every process that came from it, wherever in the process tree it went.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, TypeVar
 
 from labkit.errors import CommandError
 from labkit.linux import views
+from labkit.linux.filesystem import Filesystem
 from labkit.linux.iptables import BIN
 from labkit.net.place import Place
-from labkit.sandbox import syscalls
 
 T = TypeVar("T")
 Sink = Callable[[int, bytes], None]
@@ -34,11 +33,10 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Process:
-    """A started program. `mounts`: its mount namespace, for `members`."""
+    """A started program."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], mounts: int, sink: Sink, stdin: bytes) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], sink: Sink, stdin: bytes) -> None:
         self.pid = popen.pid
-        self.mounts = mounts
         self._popen = popen
         self._sink = sink
         self._stdin = memoryview(stdin)
@@ -119,7 +117,7 @@ async def spawn(
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
     cwd: str = "/",
-    contained: bool = False,
+    filesystem: Filesystem | None = None,
 ) -> Process:
     """Start a program; `sink(stream, data)` gets what it writes (stream 1: stdout, 2: stderr).
 
@@ -127,25 +125,22 @@ async def spawn(
     """
     pipe = subprocess.PIPE
 
-    def start() -> tuple[subprocess.Popen[bytes], int]:
-        views.enter(place)
-        if contained:
-            syscalls.unshare(syscalls.CLONE_NEWNS)
-        popen = subprocess.Popen(
+    def start() -> subprocess.Popen[bytes]:
+        views.enter(place, filesystem)
+        return subprocess.Popen(
             argv, stdin=pipe if stdin else subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=cwd,
             env=environment(place, env), start_new_session=True, bufsize=0,
         )  # fmt: skip
-        return popen, views.mount_namespace()
 
-    starting = asyncio.ensure_future(_in_thread(start))
+    starting = asyncio.ensure_future(in_thread(start))
     try:
-        popen, mounts = await asyncio.shield(starting)
+        popen = await asyncio.shield(starting)
     except asyncio.CancelledError:
         starting.add_done_callback(_discard)
         raise
     except (OSError, ValueError) as error:
         raise _not_started(place, argv, cwd, error) from error
-    return Process(popen, mounts, sink, stdin)
+    return Process(popen, sink, stdin)
 
 
 def environment(place: Place, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -160,26 +155,7 @@ def environment(place: Place, extra: Mapping[str, str] | None = None) -> dict[st
     return own | dict(extra or {})
 
 
-def members(mounts: int) -> Iterator[int]:
-    """Numbers of the processes in a mount namespace (its inode): all that a contained program left behind."""
-    wanted = f"mnt:[{mounts}]"
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):  # it has just ended
-                if str((entry / "ns" / "mnt").readlink()) == wanted:
-                    yield int(entry.name)
-
-
-async def end_members(mounts: int) -> None:
-    """SIGKILL every process in a mount namespace; returns when none is left."""
-    while found := list(members(mounts)):
-        for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        await asyncio.sleep(0.001)  # they are not this process's children: nothing tells when they have ended
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
+async def in_thread(function: Callable[[], T]) -> T:
     """The function's result, from a fresh thread."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -196,10 +172,10 @@ async def _in_thread(function: Callable[[], T]) -> T:
     return await future
 
 
-def _discard(starting: asyncio.Future[tuple[subprocess.Popen[bytes], int]]) -> None:
+def _discard(starting: asyncio.Future[subprocess.Popen[bytes]]) -> None:
     """Nobody waits for this program any more."""
     if not starting.cancelled() and not starting.exception():
-        popen, _ = starting.result()
+        popen = starting.result()
         os.killpg(popen.pid, signal.SIGKILL)
         with popen:
             pass  # closes its pipes and reaps it

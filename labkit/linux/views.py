@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from labkit.linux.filesystem import Filesystem
 from labkit.net.place import Place
 from labkit.sandbox import syscalls
 from labkit.sandbox.mounts import empty
@@ -32,8 +33,10 @@ _views: dict[str, _View] = {}  # by the place's name: pods on the host's network
 _lock = threading.Lock()
 
 
-def enter(place: Place) -> None:
+def enter(place: Place, filesystem: Filesystem | None = None) -> None:
     """Move this thread into the place, for good: call it in a thread that ends afterwards.
+
+    filesystem: of the container to move into; without one the place's own files are seen.
 
     Raises `OSError` where the network namespace is gone or the kernel refuses.
     """
@@ -49,15 +52,18 @@ def enter(place: Place) -> None:
         if view is None or view.place != place or view.network != inode:
             _close(place)
             _views[place.name] = _View(place, inode, _make(place))
-            return
-        for descriptor, kind in view.descriptors:
-            syscalls.setns(descriptor, kind)
+        else:
+            for descriptor, kind in view.descriptors:
+                syscalls.setns(descriptor, kind)
+    if filesystem:
+        filesystem.enter()
 
 
 def forget(place: Place) -> None:
     """Let the view of a place go; it ends with its last process."""
     with _lock:
-        _close(place)
+        if (view := _views.get(place.name)) and view.place == place:  # another one may have the name by now
+            _close(place)
 
 
 def mounts(place: Place) -> int | None:
@@ -66,11 +72,6 @@ def mounts(place: Place) -> int | None:
         view = _views.get(place.name)
         descriptor = next((d for d, kind in view.descriptors if kind == syscalls.CLONE_NEWNS), None) if view else None
         return None if descriptor is None else os.fstat(descriptor).st_ino
-
-
-def mount_namespace() -> int:
-    """Inode of this thread's mount namespace: what tells the processes of one container from all others."""
-    return Path("/proc/thread-self/ns/mnt").stat().st_ino
 
 
 def _close(place: Place) -> None:

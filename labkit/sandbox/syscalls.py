@@ -29,6 +29,7 @@ _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 0x1
 _SYS_MOUNT_SETATTR = 442  # the same number on every architecture (added in Linux 5.12)
 _SYS_KCMP, _KCMP_VM = 312, 1  # of x86-64
+_SYS_PIVOT_ROOT = 41 if os.uname().machine == "aarch64" else 155
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 15, 36, 38
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -70,6 +71,12 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
 def umount(target: str, flags: int = MNT_DETACH) -> None:
     """umount2(2), detaching by default."""
     _check(_libc.umount2(target.encode(), flags), target)
+
+
+def pivot_root(new: str, old: str) -> None:
+    """Make a mount point the root of this mount namespace; the old one moves below it (man 2 pivot_root)."""
+    call(_SYS_PIVOT_ROOT, ctypes.c_char_p(new.encode()), ctypes.c_char_p(old.encode()), what=new)
+    os.chdir("/")
 
 
 def make_read_only(target: str) -> None:

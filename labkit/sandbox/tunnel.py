@@ -1,6 +1,6 @@
 """Byte streams over the channel: connections that are accepted at one end of it, and served at the other.
 
-    client ── socket ── Tunnels ══ open, data, taken, end ══ Tunnels ── socket ── server
+    client ── socket ── Tunnels ══ open, data, taken, end, reset ══ Tunnels ── socket ── server
 
 A sandbox with a kernel of its own cannot inherit a listening socket. Each direction of each stream has at most `WINDOW`
 bytes under way, so one that is not read holds up nobody else, and takes no more memory than that.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 from labkit.sandbox.channel import Handler, Peer
@@ -28,6 +27,7 @@ class _Stream:
         self.incoming: asyncio.Queue[bytes] = asyncio.Queue()  # bounded by the other end's window
         self.allowed = WINDOW
         self.more = asyncio.Event()
+        self.directions: list[asyncio.Task[None]] = []
 
 
 class Tunnels:
@@ -47,6 +47,7 @@ class Tunnels:
             "tunnel_data": self._data,
             "tunnel_taken": self._taken,
             "tunnel_end": self._end,
+            "tunnel_reset": self._reset,
         }
 
     def listen(self, listener: socket.socket) -> None:
@@ -84,17 +85,20 @@ class Tunnels:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, number: int, sock: socket.socket) -> None:
-        """Both directions, until both have ended."""
+        """Both directions, until both have ended, or one end has gone: the other one hears of that at once."""
         stream = self._streams[number]
         reader, writer = await asyncio.open_connection(sock=sock)
-        arriving = asyncio.ensure_future(self._deliver(number, stream, writer))
         try:
-            with suppress(OSError):
-                await self._send(number, stream, reader)
-            self._tell("end", number)
-            await arriving
+            async with asyncio.TaskGroup() as group:
+                stream.directions += (
+                    group.create_task(self._send(number, stream, reader)),
+                    group.create_task(self._deliver(number, stream, writer)),
+                )
+        except* OSError:
+            self._tell("reset", number)
         finally:
-            arriving.cancel()
+            if any(direction.cancelled() for direction in stream.directions):
+                writer.transport.abort()  # to close would be to wait until all has been read
             writer.close()
             del self._streams[number]
 
@@ -105,14 +109,14 @@ class Tunnels:
             while stream.allowed <= 0:
                 stream.more.clear()
                 await stream.more.wait()
+        self._tell("end", number)
 
     async def _deliver(self, number: int, stream: _Stream, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await stream.incoming.get():
-                writer.write(data)
-                await writer.drain()
-                self._tell("taken", number, count=len(data))
-            writer.write_eof()
+        while data := await stream.incoming.get():
+            writer.write(data)
+            await writer.drain()
+            self._tell("taken", number, count=len(data))
+        writer.write_eof()
 
     def _data(self, number: int, data: bytes) -> None:
         if stream := self._streams.get(number):
@@ -128,6 +132,12 @@ class Tunnels:
     def _end(self, number: int) -> None:
         if stream := self._streams.get(number):
             stream.incoming.put_nowait(b"")
+
+    def _reset(self, number: int) -> None:
+        """The other end has gone, and takes nothing more of what is under way."""
+        if stream := self._streams.get(number):
+            for direction in stream.directions:
+                direction.cancel()
 
     def _tell(self, event: str, number: int, **more: Any) -> None:
         if self.peer:

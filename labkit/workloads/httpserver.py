@@ -15,59 +15,63 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import NamedTuple
 
 import httptools
 
 from labkit.net.packet import endpoint
+from labkit.workloads.httpmessages import Request, Response, encode
 
 HEADER_LIMIT = 64 * 1024
 BODY_LIMIT = 32 * 1024 * 1024
-PLAIN = "text/plain; charset=utf-8"
-HTML = "text/html; charset=utf-8"
-
-
-class Request(NamedTuple):
-    """One request. `target`: path and query as sent; `client`: the peer as "address:port"; `port`: ours."""
-
-    method: str
-    target: str
-    headers: list[tuple[str, str]]
-    body: bytes
-    client: str
-    port: int
-
-    def header(self, name: str) -> str:
-        """The first value of a header, whatever its case; empty where there is none."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), "")
-
-
-class Response(NamedTuple):
-    body: bytes = b""
-    status: int = 200
-    kind: str = PLAIN
-    headers: tuple[tuple[str, str], ...] = ()
-
-
+PATIENCE = 1.0
+"""Seconds that a server which is about to end gives to those who have connected and asked nothing."""
 Handler = Callable[[Request], Response | Awaitable[Response]]
 
 
 class Listener:
-    """Serves a listening socket until `close`, which also ends its connections."""
+    """Serves a listening socket until `close`, which also ends its connections.
+
+    retiring  every answer is the last one of its connection; cpu: nanoseconds that serving has taken
+    """
 
     def __init__(self, sock: socket.socket, handler: Handler) -> None:
         self.handler = handler
         self.port: int = sock.getsockname()[1]
         self.connections: set[Connection] = set()
+        self.retiring = False
+        self.cpu = 0
+        self.empty: asyncio.Event | None = None  # while somebody waits for the last connection
         self._socket = sock
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._accept)
 
     def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+        for connection in list(self.connections):
+            connection.close()
+
+    async def finish(self) -> None:
+        """Take no more connections, and answer what has been asked or is about to be: who has connected by now is
+        waited for. Returns when no connection is left.
+        """
+        self.retiring = True
+        self._accept()
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
         for connection in list(self.connections):
-            connection.close()
+            if connection.idle:
+                connection.close()
+        if self.connections:
+            self.empty = asyncio.Event()
+            self._loop.call_later(PATIENCE, self._close_silent)
+            await self.empty.wait()
+
+    def _close_silent(self) -> None:
+        for connection in list(self.connections):
+            if not connection.asked:
+                connection.close()
 
     def _accept(self) -> None:
         for _ in range(64):  # then let others have the loop
@@ -94,8 +98,14 @@ class Connection:
         self._unsent = b""
         self._last = False
         self._refused = False
+        self.asked = self._begun = False  # has ever sent a request; is in the middle of one
         listener.connections.add(self)
         self._read()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that it has asked is answered; one that has not asked yet is about to."""
+        return self.asked and not (self._busy or self._waiting or self._unsent or self._begun)
 
     def close(self) -> None:
         if self._socket.fileno() >= 0:
@@ -105,8 +115,11 @@ class Connection:
                 self._loop.remove_writer(self._socket.fileno())
             self._socket.close()
             self._listener.connections.discard(self)
+            if self._listener.empty and not self._listener.connections:
+                self._listener.empty.set()
 
     def on_message_begin(self) -> None:
+        self.asked = self._begun = True
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
@@ -132,6 +145,7 @@ class Connection:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     def on_message_complete(self) -> None:
+        self._begun = False
         request = Request(
             self._parser.get_method().decode("latin-1"),
             self._target.decode("latin-1"),
@@ -149,6 +163,11 @@ class Connection:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _read(self) -> None:
+        began = time.thread_time_ns()
+        self._receive()
+        self._listener.cpu += time.thread_time_ns() - began
+
+    def _receive(self) -> None:
         try:
             data = self._socket.recv(65536)
         except BlockingIOError:
@@ -201,6 +220,7 @@ class Connection:
             self._next()
 
     def _answer(self, request: Request, response: Response, keep: bool) -> None:
+        keep = keep and not self._listener.retiring
         self._last = self._last or not keep
         self._send(encode(response, keep, head=request.method == "HEAD"))
 
@@ -239,28 +259,3 @@ class Connection:
 def address(peer: tuple[str, int, int, int] | tuple[str, int]) -> str:
     """A peer of a socket for both families as "address:port"; an IPv4 one loses its `::ffff:`."""
     return endpoint(peer[0].removeprefix("::ffff:"), peer[1])
-
-
-def encode(response: Response, keep: bool, head: bool = False) -> bytes:
-    """A response as it goes over the wire, with the headers that Go's net/http sets."""
-    bodiless = response.status in (204, 304)
-    lines = [f"HTTP/1.1 {response.status} {_phrase(response.status)}", f"Date: {_date(int(time.time()))}"]
-    lines += [f"{name}: {value}" for name, value in response.headers]
-    if not bodiless:
-        lines += [f"Content-Length: {len(response.body)}", f"Content-Type: {response.kind}"]
-    if not keep:
-        lines.append("Connection: close")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (b"" if head or bodiless else response.body)
-
-
-@functools.lru_cache(maxsize=1)
-def _date(second: int) -> str:
-    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
-
-
-@functools.lru_cache(maxsize=64)
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return f"status code {status}"

@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl
 from labkit.linux import execute
 from labkit.net.place import Place
 from labkit.workloads import dial
-from labkit.workloads.httpserver import HTML, Request, Response
+from labkit.workloads.httpmessages import HTML, Request, Response
 from labkit.workloads.images import Serve
 
 _DURATION = re.compile(r"[-+]?(?:0|(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+")
@@ -33,16 +33,28 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 _STORE = "set -e; mkdir -p /tmp/uploads; f=$(mktemp /tmp/uploads/uploadXXXXXX); cat > $f; chmod 700 $f; echo $f"
 
 Values = dict[str, str]
+Run = Callable[..., Awaitable[execute.Completed]]
 
 
 class Netexec:
-    """Answers for one container. `log` gets its lines, `ended` the exit code when a client tells it to exit."""
+    """Answers for one container. `log` gets its lines, `ended` the exit code when a client tells it to exit.
 
-    def __init__(self, place: Place, serve: Serve, log: Callable[[bytes], None], ended: Callable[[int], None]) -> None:
+    run  runs a command where the container is (`execute.run` without its place); by default in the place itself
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        serve: Serve,
+        log: Callable[[bytes], None],
+        ended: Callable[[int], None],
+        run: Run | None = None,
+    ) -> None:
         self._place = place
         self._serve = serve
         self._log = log
         self._ended = ended
+        self._run: Run = run or functools.partial(execute.run, place)
         self._hostname = place.hostname or place.name
         self._routes: dict[str, Callable[[Request, Values], Response | Awaitable[Response]]] = {
             "/clientip": self._client_ip,
@@ -142,7 +154,7 @@ class Netexec:
         return self._shelled(values.get("shellCommand") or values.get("cmd", ""))
 
     async def _shelled(self, command: str) -> Response:
-        done = await execute.run(self._place, f"exec 2>&1\n{command}")
+        done = await self._run(f"exec 2>&1\n{command}")
         output = {"output": done.stdout} if done.stdout else {}
         if done.code:
             output["error"] = f"exit status {done.code}"
@@ -177,7 +189,7 @@ class Netexec:
     async def _uploaded(self, data: bytes | None) -> Response:
         if data is None:
             return Response(_json({"error": "Unable to upload file."}))
-        done = await execute.run(self._place, _STORE, stdin=data)
+        done = await self._run(_STORE, stdin=data)
         if done.code:
             return Response(_json({"error": "Unable to open file for write"}))
         return Response(_json({"output": done.stdout.strip()}), 201)

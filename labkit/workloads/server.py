@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 
 from labkit.linux import netns
@@ -30,6 +31,22 @@ class Server:
             self.close()
             raise
 
+    @property
+    def cpu(self) -> int:
+        """Nanoseconds of CPU time that serving has taken."""
+        return sum(listener.cpu for listener in self._listeners)
+
+    def retire(self) -> None:
+        """Go on serving, but close each connection after its next answer: clients turn elsewhere."""
+        for listener in self._listeners:
+            if isinstance(listener, Listener):
+                listener.retiring = True
+
+    async def finish(self) -> None:
+        """Answer what has been asked, and nothing more; returns when that is done."""
+        await asyncio.gather(*(each.finish() for each in self._listeners if isinstance(each, Listener)))
+        self.close()
+
     def close(self) -> None:
         for listener in self._listeners:
             listener.close()
@@ -42,6 +59,7 @@ class Datagrams:
     def __init__(self, sock: socket.socket, handler: Callable[[bytes, str], bytes | None]) -> None:
         self._socket = sock
         self._handler = handler
+        self.cpu = 0
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._read)
 
@@ -50,6 +68,11 @@ class Datagrams:
         self._socket.close()
 
     def _read(self) -> None:
+        began = time.thread_time_ns()
+        self._answer()
+        self.cpu += time.thread_time_ns() - began
+
+    def _answer(self) -> None:
         for _ in range(64):  # then let others have the loop
             try:
                 data, peer = self._socket.recvfrom(2048)

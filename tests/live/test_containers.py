@@ -40,10 +40,7 @@ async def test_a_command_sees_its_pod() -> None:
     await c.start(
         {"name": "x", "image": "busybox", "command": ["sh", "-c"], "args": [script], "env": env, "workingDir": "/usr"}
     )
-    async with asyncio.timeout(5):
-        while "ndots" not in await c.runtime.logs("u1"):
-            await asyncio.sleep(0.01)
-    lines = (await c.runtime.logs("u1")).splitlines()
+    lines = (await c.said("ndots")).splitlines()
     assert lines[:2] == ["pod-1 at 10.244.1.3", "pod-1"]
     assert lines[2].split() in (["eth0", "lo", "/usr"], ["eth0", "lo", "tunl0", "/usr"])
     assert lines[3] == "nameserver 10.96.0.10"
@@ -82,9 +79,7 @@ async def test_what_ignores_sigterm_is_killed_after_the_grace_period() -> None:
     c = Cluster()
     script = "trap '' TERM; echo deaf; while :; do sleep 1; done"
     await c.start({"name": "x", "image": "busybox", "command": ["sh", "-c", script]})
-    async with asyncio.timeout(5):
-        while "deaf" not in await c.runtime.logs("u1"):
-            await asyncio.sleep(0.01)
+    await c.said("deaf")
     start = time.monotonic()
     await c.stop(grace=0.3)
     assert 0.3 <= time.monotonic() - start < 3
@@ -102,7 +97,7 @@ async def test_crash_loop() -> None:
     assert "back-off 0.2s restarting failed container=x pod=pod-1_shop(u1)" in waiting["state"]["waiting"]["message"]
     again = await c.until(lambda s: s["state"].get("waiting", {}).get("message", "").startswith("back-off 0.4s"))
     assert again["restartCount"] == 2
-    assert await c.runtime.logs("u1", previous=True) == "run\n"
+    assert await c.logs(previous=True) == "run\n"
     assert any(e.startswith("Warning BackOff Back-off restarting failed container x") for e in c.events)
     await c.stop()
 
@@ -157,7 +152,7 @@ async def test_two_containers_want_one_port() -> None:
     c = Cluster()
     await c.start({"name": "a", "image": "nginx"}, {"name": "b", "image": "httpd"})
     await c.until(lambda s: s["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff", container=1)
-    assert "address already in use" in await c.runtime.logs("u1", "b")
+    assert "address already in use" in await c.logs("b")
     assert c.reports[-1][0]["ready"]
     await c.stop()
 

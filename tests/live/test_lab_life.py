@@ -181,8 +181,13 @@ def test_session_affinity_keeps_a_client_with_its_pod(k: Lab) -> None:
 
 def test_a_rolling_update_under_load_replaces_every_pod(web: Lab) -> None:
     before = set(pod_names(web, "default/web"))
-    web.apply(deployment("web", 3, image="nginx:2"))
-    web.wait("deployment/web")
+    with load(web) as met:
+        web.apply(deployment("web", 3, image="nginx:2"))
+        web.wait("deployment/web")
+        web.scale("deployment/web", 8)
+        web.scale("deployment/web", 3)
+        wait_until(lambda: len(pod_names(web, "default/web")) == 3, 20, "the end of the pods")
+    assert met == []
     after = set(pod_names(web, "default/web"))
     assert len(after) == 3
     assert not after & before

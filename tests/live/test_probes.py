@@ -20,7 +20,7 @@ async def test_readiness_follows_its_probe() -> None:
     c.reports.clear()
     await c.runtime.run(msgspec.to_builtins(c.place), "rm /tmp/ready")
     await c.until(lambda s: not s["ready"])
-    assert "Warning Unhealthy Readiness probe failed: exit code 1" in c.events
+    assert "Warning Unhealthy Readiness probe failed: " in c.events
     await c.stop()
 
 
@@ -37,9 +37,9 @@ async def test_http_and_tcp_probes() -> None:
     )
     await c.until(lambda s: s["ready"])
     async with asyncio.timeout(5):
-        while len(c.events) < 2:
+        while len(failed := [e for e in c.events if "Unhealthy" in e]) < 2:
             await asyncio.sleep(0.01)
-    assert sorted(c.events) == [
+    assert sorted(failed) == [
         "Warning Unhealthy Readiness probe failed: HTTP probe failed with statuscode: 503",
         "Warning Unhealthy Readiness probe failed: dial tcp 10.244.1.3:81: connect: connection refused",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from labkit.api.objects.meta import Base, Condition, Object
+from labkit.api.objects.volume import ObjectFieldSelector, ResourceFieldSelector, SourceReference, Volume
 
 
 class ContainerPort(Base, frozen=True):
@@ -13,14 +14,27 @@ class ContainerPort(Base, frozen=True):
     protocol: str = "TCP"
 
 
-class ObjectFieldSelector(Base, frozen=True):
-    field_path: str
+class KeySelector(Base, frozen=True):
+    """One key of a ConfigMap or a Secret."""
+
+    key: str
+    name: str = ""
+    optional: bool = False
 
 
 class EnvVarSource(Base, frozen=True):
-    """Without a `field_ref` the value comes from a ConfigMap, a Secret or the container's resources."""
+    """Exactly one of them is given."""
 
     field_ref: ObjectFieldSelector | None = None
+    resource_field_ref: ResourceFieldSelector | None = None
+    config_map_key_ref: KeySelector | None = None
+    secret_key_ref: KeySelector | None = None
+
+
+class EnvFromSource(Base, frozen=True):
+    prefix: str = ""
+    config_map_ref: SourceReference | None = None
+    secret_ref: SourceReference | None = None
 
 
 class EnvVar(Base, frozen=True):
@@ -50,15 +64,50 @@ class ExecAction(Base, frozen=True):
     command: tuple[str, ...] = ()
 
 
+class GRPCAction(Base, frozen=True):
+    port: int
+    service: str | None = None
+
+
+class SleepAction(Base, frozen=True):
+    seconds: int = 0
+
+
+class LifecycleHandler(Base, frozen=True):
+    exec: ExecAction | None = None
+    http_get: HTTPGetAction | None = None
+    sleep: SleepAction | None = None
+
+
+class Lifecycle(Base, frozen=True):
+    post_start: LifecycleHandler | None = None
+    pre_stop: LifecycleHandler | None = None
+
+
 class Probe(Base, frozen=True):
     http_get: HTTPGetAction | None = None
     tcp_socket: TCPSocketAction | None = None
     exec: ExecAction | None = None
+    grpc: GRPCAction | None = None
+    termination_grace_period_seconds: int | None = None
     initial_delay_seconds: int = 0
     period_seconds: int = 10
     timeout_seconds: int = 1
     success_threshold: int = 1
     failure_threshold: int = 3
+
+
+class ResourceRequirements(Base, frozen=True):
+    limits: dict[str, str | int | float] = {}
+    requests: dict[str, str | int | float] = {}
+
+
+class VolumeMount(Base, frozen=True):
+    name: str
+    mount_path: str
+    sub_path: str = ""
+    sub_path_expr: str = ""
+    read_only: bool = False
 
 
 class Container(Base, frozen=True):
@@ -69,6 +118,10 @@ class Container(Base, frozen=True):
     working_dir: str = ""
     ports: tuple[ContainerPort, ...] = ()
     env: tuple[EnvVar, ...] = ()
+    env_from: tuple[EnvFromSource, ...] = ()
+    resources: ResourceRequirements = ResourceRequirements()
+    volume_mounts: tuple[VolumeMount, ...] = ()
+    lifecycle: Lifecycle | None = None
     restart_policy: str = ""
     startup_probe: Probe | None = None
     liveness_probe: Probe | None = None
@@ -91,6 +144,10 @@ class HostAlias(Base, frozen=True):
     hostnames: tuple[str, ...] = ()
 
 
+class PodReadinessGate(Base, frozen=True):
+    condition_type: str
+
+
 class PodSpec(Base, frozen=True):
     init_containers: tuple[Container, ...] = ()
     containers: tuple[Container, ...] = ()
@@ -105,6 +162,10 @@ class PodSpec(Base, frozen=True):
     restart_policy: str = "Always"
     service_account_name: str = ""
     termination_grace_period_seconds: int = 30
+    active_deadline_seconds: int | None = None
+    enable_service_links: bool = True
+    readiness_gates: tuple[PodReadinessGate, ...] = ()
+    volumes: tuple[Volume, ...] = ()
 
 
 class PodIP(Base, frozen=True):

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from labkit.cluster import kubelet
-from labkit.cluster.kubelet import Kubelet
+from labkit.cluster.kubelet import Kubelet, networks
 from labkit.cluster.work import Work
 from labkit.cni.plugins import PLUGINS
 from labkit.control.store import Store
@@ -31,17 +30,27 @@ def pod(name: str, **spec: Any) -> dict[str, Any]:
 
 
 class Role:
-    """The other end of a channel: it notes what it is asked, and waits where it is told to."""
+    """The workload's end of the channel: it notes what it is asked, waits where it is told to, and reports."""
+
+    kubelet: Kubelet
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.hold = asyncio.Event()
         self.hold.set()
 
-    async def call(self, method: str, **params: Any) -> list[Any]:
+    async def call(self, method: str, **params: Any) -> None:
         self.asked.append(method)
         await self.hold.wait()
-        return []
+        if method == "start_pod":
+            self.report(params["pod"]["metadata"]["uid"], {"running": {}}, ready=True)
+
+    def notify(self, event: str, **params: Any) -> None:
+        self.asked.append(event)
+
+    def report(self, uid: str, state: dict[str, Any], ready: bool = False) -> None:
+        status = {"name": "c", "ready": ready, "started": ready, "restartCount": 0, "state": state, "lastState": {}}
+        self.kubelet.report([{"uid": uid, "statuses": {"containerStatuses": [status]}}], [])
 
 
 class Bed:
@@ -50,10 +59,10 @@ class Bed:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.networks: set[str] = set()
         self.failing = False
-        monkeypatch.setattr(kubelet.netns, "create", self._create)
-        monkeypatch.setattr(kubelet.netns, "delete", self.networks.discard)
-        monkeypatch.setattr(kubelet, "connect", self._connect)
-        monkeypatch.setattr(kubelet, "disconnect", lambda wirings, links: None)
+        monkeypatch.setattr(networks.netns, "create", self._create)
+        monkeypatch.setattr(networks.netns, "delete", self.networks.discard)
+        monkeypatch.setattr(networks, "connect", self._connect)
+        monkeypatch.setattr(networks, "disconnect", lambda wirings, links: None)
         self.store = Store()
         self.store.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
         self.store.create(NODE)
@@ -63,7 +72,11 @@ class Bed:
         place = Place("node-1", "node", "/run/netns/node-1", "node-1", "node-1", "a", ("172.18.1.11",))
         roles: Any = {"workload": self.role}
         links: Any = {"node-1": None}
-        self.kubelet = Kubelet(self.store, {"node-1": place}, links, PLUGINS["ptp"], roles, self.work)
+        self.kubelet = Kubelet(self.store, {"node-1": place}, links, PLUGINS["ptp"], roles, self.work, self._withdrawn)
+        self.role.kubelet = self.kubelet
+
+    async def _withdrawn(self) -> None:
+        self.role.asked.append("withdrawn?")
 
     def _create(self, name: str) -> str:
         self.networks.add(f"/run/netns/{name}")
@@ -79,6 +92,10 @@ class Bed:
 
     def ready(self, name: str) -> dict[str, Any]:
         return next(c for c in self.status(name)["conditions"] if c["type"] == "Ready")
+
+    def events(self, name: str) -> list[str]:
+        mine = [e for e in self.store.list("Event") if e["involvedObject"]["name"] == name]
+        return [f"{e['reason']}: {e['message']}" for e in mine]
 
     async def idle(self) -> None:
         """Until nothing is under way, also nothing that the end of something has begun."""
@@ -104,7 +121,7 @@ def test_a_pod_runs_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
         bed.store.delete("Pod", "default", "one")
         assert bed.store.find("Pod", "default", "one")  # until it has stopped
         await bed.idle()
-        assert bed.role.asked == ["start_pod", "stop_pod"]
+        assert bed.role.asked == ["start_pod", "stop_pod", "withdrawn?", "withdrawn", "forget_pod"]
         bed.nothing_left()
 
     asyncio.run(scenario())
@@ -121,7 +138,8 @@ def test_a_full_node_refuses_and_takes_the_next_when_an_address_comes_free(monke
         for number in (5, 6):
             assert bed.status(f"p{number}")["phase"] == "Pending"
             why = "no free address in 10.244.1.0/29: 5 pods on this node; add nodes"
-            assert why in bed.ready(f"p{number}")["message"]
+            assert bed.ready(f"p{number}")["message"] == "containers with unready status: [c]"
+            assert why in bed.events(f"p{number}")[0]
         bed.store.delete("Pod", "default", "p6")  # one that never ran
         assert bed.store.find("Pod", "default", "p6") is None
         bed.store.delete("Pod", "default", "p2")
@@ -143,7 +161,9 @@ def test_what_fails_half_way_is_undone_and_said(monkeypatch: pytest.MonkeyPatch)
         bed.store.create(pod("one"))
         await bed.idle()
         assert bed.networks == set()
-        assert bed.ready("one")["message"] == "failed to set up the pod's network: no buffer space"
+        failed = "Failed to create pod sandbox: failed to set up the pod's network: no buffer space"
+        assert bed.events("one") == [f"FailedCreatePodSandBox: {failed}"]
+        assert bed.ready("one")["status"] == "False"
         assert bed.role.asked == []
         bed.store.delete("Pod", "default", "one")
         await bed.idle()
@@ -193,7 +213,7 @@ def test_a_new_pod_of_the_same_name_is_another_one(monkeypatch: pytest.MonkeyPat
         bed.role.hold.clear()
         _by_force(bed.store)
         bed.store.create(pod("one"))
-        bed.kubelet.container(first, [{"name": "c", "ready": False, "state": {"waiting": {"reason": "Late"}}}])
+        bed.role.report(first, {"waiting": {"reason": "Late"}})
         bed.role.hold.set()
         await bed.idle()
         assert bed.status("one")["phase"] == "Running"

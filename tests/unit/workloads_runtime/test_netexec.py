@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from labkit.net.place import Place
-from labkit.workloads.httpserver import Request, Response, encode
+from labkit.workloads.httpmessages import Request, Response, encode
 from labkit.workloads.images import Serve
 from labkit.workloads.netexec import Netexec
 

@@ -1,15 +1,17 @@
 """When a probe's result counts (worker.go: resultRun, thresholds), and ports by name."""
 
 import asyncio
+import functools
 from typing import Any
 
 import msgspec
 import pytest
 
 from labkit.api.objects import Container, Probe
+from labkit.linux import execute
 from labkit.net.place import Place
-from labkit.workloads.logs import LIMIT, Log
-from labkit.workloads.probes import Health, Settling, port_number
+from labkit.workloads.checks import port_number
+from labkit.workloads.probes import Health, Settling
 
 
 def settled(results: str, count: int, **fields: Any) -> tuple[list[bool], int]:
@@ -17,8 +19,8 @@ def settled(results: str, count: int, **fields: Any) -> tuple[list[bool], int]:
     probe = msgspec.convert({"periodSeconds": 0, **fields}, Probe)
     left = list(results)
 
-    async def check() -> str:
-        return "" if left.pop(0) == "+" else "down"
+    async def check() -> str | None:
+        return None if left.pop(0) == "+" else "down"
 
     async def collect() -> list[bool]:
         settling = Settling(probe, check)
@@ -43,6 +45,9 @@ def test_above_the_threshold_every_result_counts() -> None:
     assert settled("----", 2) == ([False, False], 4)
 
 
+PLACE = Place("x", "pod", "/nowhere")
+
+
 def health(*results: str, **probes: Any) -> list[str]:
     """What follows from exec probes that give these results in turn."""
     said: list[str] = []
@@ -50,7 +55,7 @@ def health(*results: str, **probes: Any) -> list[str]:
 
     async def watch() -> None:
         watcher = Health(
-            container, Place("x", "pod", "/nowhere"), {},
+            container, PLACE, functools.partial(execute.run, PLACE),
             started=lambda: said.append("started"),
             ready=lambda ready: said.append(f"ready {ready}"),
             kill=lambda probe: said.append(f"kill {probe}"),
@@ -79,11 +84,3 @@ def test_ports(port: int | str, number: int) -> None:
 def test_no_such_port() -> None:
     with pytest.raises(ValueError, match="no port of container c is named 'web'"):
         port_number("web", Container(name="c"))
-
-
-def test_a_log_keeps_the_last_megabyte() -> None:
-    log = Log()
-    for number in range(300):
-        log.add(f"{number:04}".encode() + b"." * 10_000)
-    text = log.text()
-    assert len(text) == LIMIT and text.endswith("0299" + "." * 10_000) and "0100" not in text

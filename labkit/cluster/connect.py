@@ -1,0 +1,119 @@
+"""exec, attach and port-forward of pods: from a request to the API to the streams that carry it.
+
+    request ── handshake ── which pod, which container, does it run? ── 101 ── streams
+
+Source: pkg/registry/core/pod/strategy.go (streamLocation, validateContainer), pkg/kubelet/server/server.go of v1.34.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from labkit.apiserver.call import Call
+from labkit.apiserver.http.messages import TEXT, Answer, Reply, Upgrade, Upgraded
+from labkit.apiserver.streams import command, forward, handshake
+from labkit.apiserver.streams import portforward as served
+from labkit.apiserver.streams.spdy_frames import ProtocolError
+from labkit.apiserver.streams.taken import Taken
+from labkit.cluster.streams import Streams
+from labkit.control import status
+from labkit.control.store import Raw
+from labkit.net.place import Place
+
+Find = Callable[[str], Place | None]
+
+
+def exec_(call: Call, streams: Streams, place: Find) -> Reply:
+    """Run a command in a container. Raises `ApiError`."""
+    pod, title = _pod(call)
+    container = _container(pod, call.request.first("container"))
+    accepted = handshake.accept(call.request.headers, handshake.COMMAND_CHANNELS, handshake.COMMAND_STREAMS)
+    wanted = _options(call)
+    if not any(wanted.command):
+        raise status.bad_request("you must specify at least one command for the container")
+    where = place(title)
+    if where is None:
+        return _kubelet_says(f'container not found ("{container}")')
+    if why := _obstacle(pod, container):
+        return _kubelet_says(why)
+    start = partial(streams.exec, where, pod["metadata"]["uid"], container, wanted.command, wanted.stdin, wanted.tty)
+
+    async def serve(upgraded: Upgraded) -> None:
+        await command.converse(accepted, Taken(*upgraded), wanted, start)
+
+    return Upgrade(accepted.kind, serve, accepted.headers)
+
+
+def portforward(call: Call, streams: Streams, place: Find) -> Reply:
+    """Connect to ports of a pod. Raises `ApiError`."""
+    pod, title = _pod(call)
+    accepted = handshake.accept(call.request.headers, handshake.FORWARD_CHANNELS, handshake.FORWARD_STREAMS)
+    ports: list[int] = []
+    if accepted.kind == "websocket" and accepted.protocol != handshake.TUNNEL:
+        try:
+            ports = forward.ports(call.request.query)
+        except ProtocolError as error:
+            raise status.bad_request(error.message) from error
+    where = place(title)
+    if where is None:
+        namespace, name = title.split("/")
+        return _kubelet_says(f'pod not found ("{name}_{namespace}")')
+    dial = partial(streams.dial, where)
+
+    async def serve(upgraded: Upgraded) -> None:
+        identity = pod["metadata"]["uid"].replace("-", "")
+        await served.forward(accepted, Taken(*upgraded), ports, dial, identity)
+
+    return Upgrade(accepted.kind, serve, accepted.headers)
+
+
+def _pod(call: Call) -> tuple[Raw, str]:
+    """The pod, which has a node, and its `namespace/name`. Raises `ApiError`."""
+    kind, namespace, name = call.route.key
+    pod = call.store.get(kind, namespace, name)
+    if not pod["spec"].get("nodeName"):
+        raise status.bad_request(f"pod {name} does not have a host assigned")
+    return pod, f"{namespace}/{name}"
+
+
+def _options(call: Call) -> command.Options:
+    try:
+        return command.options(call.request.query)
+    except ProtocolError as error:
+        raise status.bad_request(error.message) from error
+
+
+def _container(pod: Raw, name: str) -> str:
+    """The container that is meant. Raises `ApiError` where that is none, or could be several."""
+    spec, title = pod["spec"], pod["metadata"]["name"]
+    main, init = ([c["name"] for c in spec.get(kind, ())] for kind in ("containers", "initContainers"))
+    ephemeral = [c["name"] for c in spec.get("ephemeralContainers", ())]
+    if name:
+        if name not in (*main, *init, *ephemeral):
+            raise status.bad_request(f"container {name} is not valid for pod {title}")
+        return name
+    if len(main) == 1:
+        return str(main[0])
+    also = f" or one of the init containers: [{' '.join(init)}]" if init else ""
+    also += f" or one of the ephemeral containers: [{' '.join(ephemeral)}]" if ephemeral else ""
+    raise status.bad_request(
+        f"a container name must be specified for pod {title}, choose one of: [{' '.join(main)}]{also}"
+    )
+
+
+def _obstacle(pod: Raw, name: str) -> str:
+    """Why nothing can be run in a container, in the words of the kubelet and of containerd; empty where it can."""
+    told = pod.get("status", {})
+    statuses = [s for kind in ("containerStatuses", "initContainerStatuses") for s in told.get(kind, ())]
+    found: Raw = next((s for s in statuses if s["name"] == name), {})
+    if "running" in found.get("state", {}):
+        return ""
+    if "terminated" in found.get("state", {}) or found.get("lastState"):
+        return "container is in CONTAINER_EXITED state"
+    return f'container not found ("{name}")'
+
+
+def _kubelet_says(why: str) -> Answer:
+    """An error of the kubelet, which the API server hands on as it is."""
+    return Answer(f"{why}\n".encode(), 500, TEXT)

@@ -1,0 +1,75 @@
+"""The networks of pods: an address of the node's range, a network namespace, a veth pair."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from labkit.cni.ipam import Range
+from labkit.cni.plugins import Plugin
+from labkit.cni.wiring import Attachment, Wiring, connect, disconnect, result
+from labkit.control.store import Store
+from labkit.errors import LabError
+from labkit.linux import netns
+from labkit.linux.rtnetlink import Links
+from labkit.net.place import Place
+
+
+class Attached(msgspec.Struct, frozen=True):
+    """A pod's network on its node; `number` is its address's in the node's range."""
+
+    node: str
+    netns: str
+    address: str
+    number: int
+    wiring: Wiring
+
+    def cni_result(self) -> dict[str, Any]:
+        """What the CNI plugin reports."""
+        return result(self.wiring)
+
+
+class Networks:
+    """Attaches pods to the nodes, and detaches them. `links` are the nodes' netlink sockets."""
+
+    def __init__(self, store: Store, nodes: Mapping[str, Place], links: Mapping[str, Links], plugin: Plugin) -> None:
+        self._nodes = nodes
+        self._links = links
+        self._plugin = plugin
+        self._ranges: dict[str, Range] = {}
+        self._leaving: dict[str, list[Attached]] = {}
+        for node in store.list("Node"):
+            name = node["metadata"]["name"]
+            pods = self._ranges[name] = Range(node["spec"]["podCIDR"])
+            plugin.setup(links[name], f"{pods.gateway}/{pods.subnet.split('/')[1]}")
+
+    def attach(self, uid: str, node: str) -> Attached:
+        """Give a pod its network. Raises `LabError` or `OSError` where that fails; then nothing of it is left."""
+        pods, number, path = self._ranges[node], None, ""
+        try:
+            address, number = pods.allocate()
+            path = netns.create(f"cni-{uid}")
+            place = self._nodes[node].netns
+            wiring = self._plugin.plan(Attachment(uid, path, place, address, pods.subnet, pods.gateway, number))
+            connect(wiring, self._links[node])
+        except (LabError, OSError):
+            if path:
+                netns.delete(path)  # a veth pair ends with either end
+            if number is not None:
+                pods.release(number)
+            raise
+        return Attached(node, path, address, number, wiring)
+
+    async def detach(self, attached: Attached) -> None:
+        """Take a network away, together with those of pods of the same node that end at the same time."""
+        node = attached.node
+        self._leaving.setdefault(node, []).append(attached)
+        await asyncio.sleep(0)
+        together = self._leaving.pop(node, [])
+        disconnect([each.wiring for each in together], self._links[node])
+        for each in together:
+            netns.delete(each.netns)
+            self._ranges[node].release(each.number)

@@ -1,0 +1,30 @@
+"""Subresources of pods that the API serves with the help of the nodes: by what `labkit.apiserver.api` calls them.
+
+What they need is imported when the first client asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from labkit.apiserver.api import Verb
+from labkit.apiserver.call import Call
+from labkit.apiserver.http.messages import Reply
+from labkit.cluster.streams import Streams
+from labkit.net.place import Place
+
+
+def handlers(streams: Streams, place: Callable[[str], Place | None]) -> Mapping[str, Verb]:
+    """`place` finds where a pod runs, by `namespace/name`."""
+
+    def exec_(call: Call) -> Reply:
+        from labkit.cluster import connect
+
+        return connect.exec_(call, streams, place)
+
+    def portforward(call: Call) -> Reply:
+        from labkit.cluster import connect
+
+        return connect.portforward(call, streams, place)
+
+    return {"pods/exec": exec_, "pods/portforward": portforward}

@@ -1,0 +1,53 @@
+"""The role `workload` as control sees it: the containers of all pods, and the streams into them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from labkit.errors import CommandError
+from labkit.net.place import Place
+from labkit.workloads.inside import Inside
+from labkit.workloads.runtime import Ask, Notify, Runtime
+from labkit.workloads.streams import Streams
+
+
+class Workload(Runtime):
+    """`Runtime`, with `Streams`: notify("stream", {number, do, values})."""
+
+    def __init__(self, notify: Notify, ask: Ask) -> None:
+        super().__init__(notify, ask)
+        self._streams = Streams(notify)
+
+    async def open_command(
+        self,
+        number: int,
+        place: dict[str, Any],
+        uid: str,
+        container: str,
+        command: Sequence[str],
+        stdin: bool,
+        tty: bool,
+    ) -> None:
+        """Run a command in a container, with what it sees. Raises `CommandError`."""
+        inside = Inside()  # of a pod that another process serves, nothing more is known here
+        if run := self._pods.get(uid):
+            found = run.find(container)
+            if not found.running:
+                raise CommandError("container is in CONTAINER_EXITED state")
+            inside = await found.inside()
+        await self._streams.command(number, msgspec.convert(place, Place), command, inside, stdin, tty)
+
+    async def open_connection(self, number: int, place: dict[str, Any], port: int) -> None:
+        """Connect to a port of a pod. Raises `CommandError`."""
+        await self._streams.dial(number, msgspec.convert(place, Place), port)
+
+    def stream(self, number: int, do: str, values: Sequence[Any]) -> None:
+        """See `Streams`."""
+        self._streams.stream(number, do, values)
+
+    async def end_stream(self, number: int) -> None:
+        """Nobody listens any more; returns when nothing of it is left."""
+        await self._streams.end(number)

@@ -1,0 +1,256 @@
+"""exec, cp and port-forward by real clients: kubectl of each generation."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import kubectls
+import pytest
+from labs import inside, wait_until
+from terminal import Terminal
+
+from labkit import lab
+
+PODS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  containers:
+  - {name: web, image: nginx, workingDir: /usr, env: [{name: GREETING, value: hello}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: pair}
+spec:
+  containers:
+  - {name: shell, image: busybox, command: [sleep, "100000"]}
+  - {name: server, image: agnhost, args: [netexec]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: nowhere}
+spec:
+  nodeSelector: {disk: none}
+  containers: [{name: web, image: nginx}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: done}
+spec:
+  restartPolicy: Never
+  containers: [{name: done, image: busybox, command: ["true"]}]
+"""
+IN_UML = ("1.27", "1.33")  # one of each kind of protocol
+BIG = 10_000_000
+SECONDS = itertools.count(5000)  # of a sleep that no other test has
+
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+class Cluster:
+    """The lab, with kubectl."""
+
+    def __init__(self, started: lab.Lab) -> None:
+        self.lab = started
+        self.env = {**os.environ, "KUBECONFIG": str(started.kubeconfig)}
+
+    def open(self, program: str, *words: str, **options: int | None) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen([program, *words], env=self.env, stdout=pipe, stderr=pipe, **{"stdin": pipe, **options})
+
+    def run(self, program: str, *words: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:  # noqa: A002
+        return subprocess.run([program, *words], env=self.env, input=input, capture_output=True, timeout=60)
+
+    def sleeping(self, seconds: int) -> bool:
+        """Whether a process of the lab sleeps so many seconds: what a command is known by."""
+        found = f'for p in /proc/[0-9]*; do tr "\\0" " " <$p/cmdline; echo; done | grep -x "sleep {seconds} "'
+        return bool(inside(self.lab, found))
+
+
+@pytest.fixture(scope="module")
+def cluster(sandbox: str) -> Iterator[Cluster]:
+    with lab.start(nodes=2, name="streams") as started:
+        started.apply(PODS)
+        for pod in ("web", "pair"):
+            started.wait(f"pod/{pod}")
+        yield Cluster(started)
+
+
+@pytest.fixture(params=kubectls.VERSIONS)
+def kubectl(request: pytest.FixtureRequest, sandbox: str) -> str:
+    if sandbox == "uml" and request.param not in IN_UML:
+        pytest.skip("one of each kind of protocol is enough there")
+    return kubectls.need(request.param)
+
+
+@pytest.fixture
+def newest() -> str:
+    return kubectls.need(kubectls.VERSIONS[-1])
+
+
+def test_output_errors_and_exit_code(cluster: Cluster, kubectl: str) -> None:
+    script = "echo $GREETING from $(hostname); pwd; echo careful >&2; exit 3"
+    done = cluster.run(kubectl, "exec", "web", "--", "sh", "-c", script)
+    assert done.stdout == b"hello from web\n/usr\n"
+    assert done.stderr == b"careful\ncommand terminated with exit code 3\n"
+    assert done.returncode == 3
+    killed = cluster.run(kubectl, "exec", "web", "--", "sh", "-c", "kill -9 $$")
+    assert killed.returncode == 137
+
+
+def test_ten_megabytes_both_ways(cluster: Cluster, kubectl: str) -> None:
+    data = os.urandom(BIG)
+    done = cluster.run(kubectl, "exec", "-i", "web", "--", "cat", input=data)
+    assert done.stdout == data, done.stderr
+    assert done.returncode == 0
+
+
+def test_a_shell_at_a_terminal(cluster: Cluster, kubectl: str) -> None:
+    terminal = Terminal([kubectl, "exec", "-it", "pair", "-c", "shell", "--", "sh"], cluster.env, 90, 30)
+    try:
+        terminal.type("echo term=$TERM on $(tty) of $(hostname)\n")
+        assert re.fullmatch(r"xterm on /dev/pts/\d+ of pair", terminal.until(r"term=(xterm on [^\r]*)\r"))
+        terminal.type("stty size\n")
+        assert terminal.until(r"(\d+ \d+)\r") == "30 90"
+        terminal.resize(120, 40)
+        terminal.type("while [ \"$(stty size)\" != '40 120' ]; do sleep 0.02; done; echo size=$(stty size)\n")
+        assert terminal.until(r"size=(\d+ \d+)\r") == "40 120"
+        terminal.type("sleep 4000; echo interrupted=$?\n")
+        wait_until(lambda: cluster.sleeping(4000), 20, "the sleep")
+        terminal.type("\x03")
+        assert terminal.until(r"(\^C)") == "^C"
+        terminal.type("exit 5\n")
+        assert terminal.wait() == 5
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize("way", ["idle", "terminal", "children", "input held back"])
+def test_a_client_that_is_killed_leaves_no_process(cluster: Cluster, kubectl: str, way: str) -> None:
+    seconds = next(SECONDS)
+    with Path("/dev/zero").open("rb") as endless:
+        if way == "terminal":
+            client = Terminal([kubectl, "exec", "-it", "web", "--", "sleep", str(seconds)], cluster.env).process
+        else:
+            script = {"children": f"sleep {seconds} & setsid sleep {seconds} & wait"}.get(way, f"exec sleep {seconds}")
+            stdin = endless.fileno() if way == "input held back" else subprocess.PIPE
+            client = cluster.open(kubectl, "exec", "-i", "web", "--", "sh", "-c", script, stdin=stdin)
+        wait_until(lambda: cluster.sleeping(seconds), 20, "the command")
+        if way == "input held back":
+            wait_until(lambda: _stuck(client.pid), 20, "input held back")
+        client.kill()
+        client.communicate()
+        wait_until(lambda: not cluster.sleeping(seconds), 20, "the command's end")
+
+
+def _stuck(pid: int) -> bool:
+    """Whether a process has stopped to read."""
+    text = Path(f"/proc/{pid}/io").read_text()
+    before = re.search(r"rchar: (\d+)", text)
+    threading.Event().wait(0.2)
+    after = re.search(r"rchar: (\d+)", Path(f"/proc/{pid}/io").read_text())
+    assert before and after
+    return before[1] == after[1]
+
+
+REFUSED = {
+    "another container": (("web", "-c", "foo"), "container foo is not valid for pod web"),
+    "no such pod": (("nothing",), 'pods "nothing" not found'),
+    "no node": (("nowhere",), "pod nowhere does not have a host assigned"),
+    "no program": (("web",), 'exec: "no-such-program": executable file not found in $PATH: unknown'),
+    "ended": (("done",), "cannot exec into a container in a completed pod; current phase is Succeeded"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refusals_in_the_real_words(cluster: Cluster, kubectl: str, case: str) -> None:
+    words, told = REFUSED[case]
+    if case == "ended":
+        wait_until(lambda: cluster.lab.get("pod/done")["status"]["phase"] == "Succeeded", 20, "the end of the pod")
+    done = cluster.run(kubectl, "exec", *words, "--", "no-such-program")
+    assert done.returncode == 1
+    assert told in done.stderr.decode()
+
+
+def test_files_are_copied_there_and_back(cluster: Cluster, kubectl: str, tmp_path: Path) -> None:
+    there, back = tmp_path / "there", tmp_path / "back"
+    there.mkdir()
+    (there / "big").write_bytes(os.urandom(2_000_000))
+    (there / "small").write_text("hello\n")
+    folder = f"/tmp/{Path(kubectl).name}"
+    done = cluster.run(kubectl, "cp", str(there), f"default/pair:{folder}", "-c", "shell")
+    assert done.returncode == 0, done.stderr
+    done = cluster.run(kubectl, "cp", f"default/pair:{folder}", str(back), "-c", "shell")
+    assert done.returncode == 0, done.stderr
+    assert {p.name: p.read_bytes() for p in back.iterdir()} == {p.name: p.read_bytes() for p in there.iterdir()}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def forwarded(cluster: Cluster, kubectl: str) -> Iterator[tuple[int, int, subprocess.Popen[bytes]]]:
+    """Local ports that lead to the pod's port 80, and to one where nobody listens."""
+    good, bad = free_port(), free_port()
+    client = cluster.open(kubectl, "port-forward", "pod/web", f"{good}:80", f"{bad}:81")
+    assert client.stdout
+    told = b""
+    while told.count(b"Forwarding from 127.0.0.1") < 2:
+        line = client.stdout.readline()
+        assert line, client.stderr and client.stderr.read()
+        told += line
+    yield good, bad, client
+    client.kill()
+    client.communicate()
+
+
+def test_many_connections_at_once_through_a_port_forward(
+    cluster: Cluster, forwarded: tuple[int, int, subprocess.Popen[bytes]]
+) -> None:
+    good, _, client = forwarded
+
+    def ask(number: int) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{good}/echo?msg={number}{'x' * 3000}", timeout=30) as answer:
+            body: bytes = answer.read()
+            return body
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(ask, range(40)))
+    assert answers == [b"%d" % n + b"x" * 3000 for n in range(40)]
+    assert client.poll() is None
+
+
+def test_a_port_where_nobody_listens(cluster: Cluster, forwarded: tuple[int, int, subprocess.Popen[bytes]]) -> None:
+    _, bad, client = forwarded
+    with socket.create_connection(("127.0.0.1", bad), 20) as sock:
+        assert sock.recv(100) == b""
+    assert client.stderr
+    told = b""
+    while b"connection refused" not in told:
+        line = client.stderr.readline()
+        assert line, told
+        told += line
+    assert re.search(rb'failed to connect to localhost:81 inside namespace \\?"\S+", IPv4: dial tcp4', told)
+
+
+def test_a_terminal_that_hangs_up_ends_what_ran_at_it(cluster: Cluster, newest: str) -> None:
+    terminal = Terminal([newest, "exec", "-it", "web", "--", "sleep", "6000"], cluster.env)
+    wait_until(lambda: cluster.sleeping(6000), 20, "the command")
+    terminal.process.send_signal(signal.SIGHUP)
+    terminal.wait()
+    terminal.close()
+    wait_until(lambda: not cluster.sleeping(6000), 20, "the command's end")
