@@ -104,6 +104,8 @@ class Control:
         self._kubelet = Kubelet(plane.store, machines, links, PLUGINS[cni], self.roles, self._work, self._everywhere)
         self._agents = Agents(plane.store, list(machines), Pace(pace), datacenter.cut)
         self._agents.start()
+        self._kubelet.silent = self._agents.silent.__contains__
+        self._agents.back.append(self._kubelet.rejoin)
         plane.store.watch(DNS_KINDS, self._tell_dns)
         first = datacenter.places[site.machines[0].name]
         publish(plane, first)

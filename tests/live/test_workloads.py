@@ -93,6 +93,8 @@ def test_a_failed_node_is_replaced_and_comes_back(k: Lab) -> None:
     assert k.pod("client").get(f"http://{victim['status']['podIP']}", timeout=0.3)["error"][0]
     wait_until(lambda: ready(k, "node-2") == "Unknown", 30, "the node's failure")
     wait_until(lambda: k.get("deployment/web")["status"].get("availableReplicas") == 3, 30, "the replacement")
+    lost = f"pod/{victim['metadata']['name']}"
+    assert "deletionTimestamp" in k.get(lost)["metadata"], "its node cannot say that it has ended"
     k.wait("svc/web")
     answers = k.pod("client").get("http://web", n=60)
     assert errors(answers) == []
@@ -100,6 +102,7 @@ def test_a_failed_node_is_replaced_and_comes_back(k: Lab) -> None:
     k.node("node-2").recover()
     k.wait("node/node-2")
     assert "taints" not in k.get("node/node-2")["spec"]
+    wait_until(lambda: not [p for p in k.objects("pod") if p["metadata"]["uid"] == victim["metadata"]["uid"]], 40)
     k.wait()
     direct = k.pod("client").run("ping -c 1 -W 2 172.18.2.12")
     assert direct.code == 0, direct
