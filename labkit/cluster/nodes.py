@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import labkit
+from labkit.control import conditions
 from labkit.control.chance import Chance
 from labkit.control.deletion import timestamp
 from labkit.control.recorder import Recorder
@@ -24,7 +25,6 @@ from labkit.control.store import Raw, Store
 from labkit.errors import LabError, NotFound
 from labkit.net.topology import Machine
 from labkit.sandbox.channel import Handler
-from labkit.workloads import conditions
 from labkit.workloads.nodes.lifecycle import LEASES
 from labkit.workloads.nodes.pace import Pace
 
