@@ -11,12 +11,14 @@ import asyncio
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from labkit.apiserver.subresources import Duties
 from labkit.cluster import subresources
 from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
+from labkit.cluster.kept import missing, resume
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.logs import Logs
 from labkit.cluster.node_rules import NodeRules
@@ -36,6 +38,7 @@ from labkit.net.topology import POD_NETWORK, Machine, plan
 from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
 from labkit.workloads import sources
+from labkit.workloads.disruption.eviction import evict
 
 DNS_KINDS = ("ConfigMap", "EndpointSlice", "Namespace", "Pod", "Service")
 
@@ -71,11 +74,16 @@ class Control:
         seed: int,
         needs: Sequence[str],
         listener: int,
+        kept: str,
+        synchronous: str,
     ) -> Raw:
         """Build the data centre and the cluster on it; returns the facts about them, with DNS answering.
 
         `listener` is the descriptor of the API's listening socket on the host, -1 where there is none.
-        Raises `MissingFeature` where the kernel has not all that the lab `needs`.
+        `kept` is the folder of the lab's state, empty where it is not kept; it comes back with what is in there.
+        `synchronous`: "NORMAL", or "FULL" where a file's pages are in this kernel only until they are synced, as in a
+        guest's.
+        Raises `MissingFeature` where the kernel has not all that the lab `needs`, `StateError`.
         """
         probes.require(needs)
         random.seed(seed)  # Mininet draws hardware addresses from it
@@ -88,10 +96,8 @@ class Control:
         tables = iptables.probe(datacenter.places["router"].netns, among)
         iptables.provide(tables)
         self._progress("control plane")
-        self._plane = plane = Plane(seed, self._work)
-        with plane.store.transaction():
-            for machine in site.machines:
-                plane.store.create(_node(machine))
+        self._plane = plane = Plane(seed, self._work, kept, synchronous)
+        resume(plane.store, {machine.name: _node(machine) for machine in site.machines})
         machines = {m.name: datacenter.places[m.name] for m in site.machines}
         links = {m.name: datacenter.net[m.name].links for m in site.machines}
         plane.store.watch(sources.KINDS, self._tell_workload)
@@ -99,7 +105,7 @@ class Control:
         plane.store.watch(DNS_KINDS, self._tell_dns)
         first = datacenter.places[site.machines[0].name]
         publish(plane, first)
-        plane.apply(addon.addon())
+        plane.apply(missing(plane.store, addon.addon()))
         self._rules = NodeRules(plane.store, machines, tables, POD_NETWORK, self._work)
         await self._rules.start()
         # An answer to this comes after DNS has heard of all that was told before.
@@ -125,10 +131,8 @@ class Control:
 
     def _duties(self) -> Duties:
         """What the API server leaves to the nodes and controllers."""
-        return Duties(self._logs.logs, self._evict, subresources.handlers(self._streams, self._kubelet.place))
-
-    def _evict(self, namespace: str, name: str, options: Raw) -> None:
-        self._plane.store.delete("Pod", namespace, name, grace=options.get("gracePeriodSeconds"))
+        streams = subresources.handlers(self._streams, self._kubelet.place)
+        return Duties(self._logs.logs, partial(evict, self._plane.store), streams)
 
     def _tell_dns(self, event: Event) -> None:
         self.roles["dns"].notify("event", type=event.type, object=event.object)
