@@ -15,6 +15,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from labkit.apiserver.duties import Duties
+from labkit.cluster.kept import missing
 from labkit.cluster.plane import Plane
 from labkit.control.store import Raw
 from labkit.linux import netns
@@ -74,7 +75,7 @@ def _prepare(plane: Plane, address: str) -> Serving:
 
 def publish(plane: Plane, node: Place) -> None:
     """Store the Service of the API server that will run on a node."""
-    for raw in _service(node.addresses[0]):
+    for raw in missing(plane.store, _service(node.addresses[0])):
         (plane.admission.create if raw["kind"] == "Service" else plane.store.create)(raw)
 
 

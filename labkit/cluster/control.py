@@ -7,6 +7,7 @@ Kubelet, NodeRules, dns <───┘ watch
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from labkit.apiserver.duties import Duties
 from labkit.cluster import subresources
 from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
+from labkit.cluster.kept import missing, resume
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.logs import Logs
 from labkit.cluster.node_rules import NodeRules
@@ -72,11 +74,16 @@ class Control:
         seed: int,
         needs: Sequence[str],
         listener: int,
+        kept: str,
+        synchronous: str,
     ) -> Raw:
         """Build the data centre and the cluster on it; returns the facts about them, with DNS answering.
 
         `listener` is the descriptor of the API's listening socket on the host, -1 where there is none.
-        Raises `MissingFeature` where the kernel has not all that the lab `needs`.
+        `kept` is the folder of the lab's state, empty where it is not kept; it comes back with what is in there.
+        `synchronous`: "NORMAL", or "FULL" where a file's pages are in this kernel only until they are synced, as in a
+        guest's.
+        Raises `MissingFeature` where the kernel has not all that the lab `needs`, `StateError`.
         """
         probes.require(needs)
         random.seed(seed)  # Mininet draws hardware addresses from it
@@ -89,10 +96,8 @@ class Control:
         tables = iptables.probe(datacenter.places["router"].netns, among)
         iptables.provide(tables)
         self._progress("control plane")
-        self._plane = plane = Plane(seed, self._work)
-        with plane.store.transaction():
-            for machine in site.machines:
-                plane.store.create(_node(machine))
+        self._plane = plane = Plane(seed, self._work, kept, synchronous)
+        resume(plane.store, {machine.name: _node(machine) for machine in site.machines})
         machines = {m.name: datacenter.places[m.name] for m in site.machines}
         links = {m.name: datacenter.net[m.name].links for m in site.machines}
         plane.store.watch(sources.KINDS, self._tell_workload)
@@ -100,7 +105,7 @@ class Control:
         plane.store.watch(DNS_KINDS, self._tell_dns)
         first = datacenter.places[site.machines[0].name]
         publish(plane, first)
-        plane.apply(addon.addon())
+        plane.apply(missing(plane.store, addon.addon()))
         self._rules = NodeRules(plane.store, machines, tables, POD_NETWORK, self._work)
         await self._rules.start()
         # An answer to this comes after DNS has heard of all that was told before.
@@ -112,12 +117,17 @@ class Control:
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
         self._api = ApiServer(plane, first, listener, self._duties())
         self.handlers.update({"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
+        self._publishing = asyncio.get_running_loop().create_task(self._publish())
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": cni,
             "iptables": tables.value,
             "seed": seed,
         }
+
+    async def _publish(self) -> None:
+        """Tell every namespace by what to know the API server. Nobody waits for it but those who need it."""
+        self._plane.root_certificates.publish(await self._api.certificate())
 
     def _duties(self) -> Duties:
         """What the API server leaves to the nodes and controllers."""

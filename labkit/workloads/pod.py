@@ -41,12 +41,10 @@ class PodRun:
     async def start(self) -> None:
         """Start the containers; what takes longer than that of the built-in servers goes on in the background."""
         quick = not self.init and not any(c.spec.lifecycle for c in self.main)
-        if quick and not self.shared.pod.spec.volumes:
+        if quick and self._missing() is None:
             await self._start_main()
         else:
             self._starting = asyncio.get_running_loop().create_task(self._start())
-            if quick and self._missing() is None:
-                await asyncio.wait([self._starting])
 
     async def stop(self, grace: float) -> None:
         """End all containers within `grace` seconds; called again, it can only shorten the time."""
