@@ -6,12 +6,15 @@ What they need is imported when the first client asks.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from labkit.apiserver.api import Verb
-from labkit.apiserver.call import Call
-from labkit.apiserver.http.messages import Reply
 from labkit.cluster.streams import Streams
 from labkit.net.place import Place
+
+if TYPE_CHECKING:
+    from labkit.apiserver.api import Verb
+    from labkit.apiserver.call import Call
+    from labkit.apiserver.http.messages import Reply
 
 
 def handlers(streams: Streams, place: Callable[[str], Place | None]) -> Mapping[str, Verb]:
