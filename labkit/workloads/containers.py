@@ -161,10 +161,9 @@ class ContainerRun:
         if isinstance(behaviour, images.Serve):
             self.task = Served(self._pod.place, behaviour, self.log, self.exited, self.run)
         elif isinstance(behaviour, images.Execute):
-            filesystem = await self.files.open(self._variables)
-            cwd = self.spec.working_dir or "/"
+            inside = await self.inside()
             self.task = await RealProcess.start(
-                self._pod.place, behaviour.argv, self.log, self.exited, self._variables, cwd, filesystem
+                self._pod.place, behaviour.argv, self.log, self.exited, inside, self.spec
             )
             if self._stopping:  # meanwhile
                 await self._clear()

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from labkit.linux import process
+from labkit.api.objects import Container
+from labkit.linux import interactive, process
 from labkit.linux.filesystem import Filesystem
+from labkit.linux.interactive import Interactive
 from labkit.linux.process import Process
 from labkit.net.place import Place
+from labkit.workloads.attached import Input
 from labkit.workloads.deadline import Deadline
 from labkit.workloads.images import Serve
+from labkit.workloads.inside import Inside
 from labkit.workloads.logs import Log
 from labkit.workloads.netexec import Netexec, Run
 from labkit.workloads.server import Server
@@ -24,9 +28,15 @@ Ended = Callable[[int], None]
 
 
 class RealProcess:
-    """A program. When it ends, everything that it started ends with it."""
+    """A program. When it ends, everything that it started ends with it.
 
-    def __init__(self, started: Process, filesystem: Filesystem, ended: Ended) -> None:
+    input  where it has a standard input or a terminal
+    """
+
+    def __init__(
+        self, started: Process | Interactive, filesystem: Filesystem | None, ended: Ended, source: Input | None
+    ) -> None:
+        self.input = source
         self._process = started
         self._filesystem = filesystem
         self._ended = ended
@@ -34,22 +44,20 @@ class RealProcess:
 
     @classmethod
     async def start(
-        cls,
-        place: Place,
-        argv: Sequence[str],
-        log: Log,
-        ended: Ended,
-        variables: Mapping[str, str],
-        cwd: str,
-        filesystem: Filesystem,
+        cls, place: Place, argv: Sequence[str], log: Log, ended: Ended, inside: Inside, spec: Container
     ) -> RealProcess:
         """Raises `CommandError` where it cannot be started."""
 
         def written(stream: int, data: bytes) -> None:
             log.add(data, stream)
 
-        started = await process.spawn(place, argv, written, env=variables, cwd=cwd, filesystem=filesystem)
-        return cls(started, filesystem, ended)
+        seen: dict[str, Any] = {"env": inside.variables, "cwd": inside.cwd, "filesystem": inside.filesystem}
+        if not (spec.stdin or spec.tty):
+            return cls(await process.spawn(place, argv, written, **seen), inside.filesystem, ended, None)
+        source = Input(spec.stdin, spec.stdin_once)
+        program = await interactive.start(place, argv, written, source.taken, **seen, stdin=spec.stdin, tty=spec.tty)
+        source.program = program
+        return cls(program, inside.filesystem, ended, source)
 
     async def end(self, deadline: Deadline, _: asyncio.Event | None = None) -> None:
         """SIGTERM, at the deadline SIGKILL."""
@@ -63,7 +71,8 @@ class RealProcess:
 
     async def _watch(self) -> None:
         code = await self._process.wait()
-        await self._filesystem.end()
+        if self._filesystem:
+            await self._filesystem.end()
         self._ended(code)
 
 
