@@ -27,6 +27,10 @@ class NoSandbox(SandboxError):
     """A sandbox that this machine cannot make; the message says what would let it."""
 
 
+class StateError(LabError):
+    """The kept state of a lab cannot be used: in use by another one, damaged, or none. It was not changed."""
+
+
 class MissingFeature(LabError):
     """The kernel lacks what this lab asked for. `details["missing"]`: feature -> the kernel's reason."""
 

@@ -140,3 +140,9 @@ CREATED_ONLY = (
     Resource("Binding", "v1", "bindings", verbs=CREATE),
 )
 """Answered, not stored."""
+
+COUNTED = frozenset({
+    "CronJob", "DaemonSet", "Deployment", "Ingress", "Job", "NetworkPolicy", "Pod", "PodDisruptionBudget",
+    "ReplicaSet", "StatefulSet",
+})  # fmt: skip
+"""Kinds whose generation is counted: it rises when something outside metadata and status changes."""

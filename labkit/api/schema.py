@@ -28,7 +28,8 @@ MAX_DEPTH = 60  # the deepest published type, a pod's affinity within a workload
 
 INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 # apimachinery/pkg/api/resource/quantity.go; the longest suffix is an exponent.
-QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?", re.ASCII)
+# Digits are bounded: no amount needs a hundred of them, and an exponent of millions would take the machine's memory.
+QUANTITY = re.compile(r"[+-]?(\d{1,100}(\.\d{0,100})?|\.\d{1,100})([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,2})?", re.ASCII)
 TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 # Listed as required by the published schema, while the server takes their absence for an empty value.
 NOT_REQUIRED = {"endpoints", "apiGroup", "eventTime"}
@@ -82,11 +83,16 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
 
     An unknown kind or version is one fault, and nothing below it is checked.
     """
-    found = kinds.problems(obj)
-    if not found:
-        _check(obj, _roots()[obj["apiVersion"], obj["kind"]], "", found, 0)
+    found = kinds.problems(obj) or shape_problems(obj)
     # Components write a status piece by piece; its required fields are theirs to know.
     return [p for p in found if not (p.reason == "FieldValueRequired" and p.field.startswith("status."))]
+
+
+def shape_problems(obj: dict[str, Any]) -> list[Problem]:
+    """The structural faults of an object of a kind that the API knows, be it stored or only asked with: a review."""
+    found: list[Problem] = []
+    _check(obj, _roots()[obj["apiVersion"], obj["kind"]], "", found, 0)
+    return found
 
 
 def metadata_problems(obj: dict[str, Any]) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""Request bodies: JSON or YAML to plain values.
+"""Request bodies: JSON, YAML or protobuf to plain values.
 
 Source: apimachinery/pkg/runtime/serializer; apiserver/pkg/endpoints/handlers/create.go.
 """
@@ -9,12 +9,15 @@ from typing import Any
 
 import msgspec
 
+from labkit.api import schema
+from labkit.api.problem import TYPE_INVALID
 from labkit.api.resources import Resource
 from labkit.apiserver.http.messages import Request
 from labkit.control import refusals, status
 
 JSON, YAML = "application/json", "application/yaml"
-ACCEPTED = (JSON, YAML)
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+ACCEPTED = (JSON, YAML, PROTOBUF)
 Raw = dict[str, Any]
 
 
@@ -28,6 +31,10 @@ def value(body: bytes, media: str) -> Any:
         return _json(body)
     if media in (YAML, "application/x-yaml", "text/yaml"):
         return _yaml(body)
+    if media == PROTOBUF:
+        from labkit.apiserver.protobuf.decode import decode  # its field numbers are a file that few clients need
+
+        return decode(body)
     raise refusals.unsupported_media_type(ACCEPTED)
 
 
@@ -53,6 +60,15 @@ def typed(found: Any, api_version: str, kind: str) -> Raw:
     if not isinstance(found.get("metadata"), dict | None):
         raise status.bad_request("json: cannot unmarshal metadata into Go struct field .metadata of type v1.ObjectMeta")
     return {**found, "apiVersion": api_version, "kind": kind}
+
+
+def asked(request: Request, api_version: str, kind: str) -> Raw:
+    """An object of a kind that is not stored, with nothing in it of a wrong type. Raises BadRequest."""
+    raw = typed(value(request.body, media_type(request)), api_version, kind)
+    problems = [problem for problem in schema.shape_problems(raw) if problem.reason == TYPE_INVALID]
+    if problems:
+        raise status.undecodable(raw, problems)
+    return raw
 
 
 def _json(body: bytes) -> Any:

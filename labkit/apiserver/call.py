@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from labkit.api import convert
 from labkit.api.resources import Resource
 from labkit.apiserver import negotiate
 from labkit.apiserver.feed import Feed
@@ -34,11 +35,14 @@ class User(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Plane:
-    """The control plane that the server serves."""
+    """The control plane that the server serves. `guard` raises Forbidden for a write that its user may not make: it
+    gets the call, the new object and the stored one.
+    """
 
     store: Store
     admission: Admission
     feed: Feed
+    guard: Callable[[Call, Raw, Raw | None], None]
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,15 @@ class Call:
         if include not in ("", "Object", "Metadata", "None"):
             raise status.bad_request(f"unrecognized includeObject value: {include[:100]!r}")
         form = negotiate.form(self.request.header("accept"))
-        return Renderer(self.store, self.resource, form, include)
+        custom = self.plane.admission.custom
+        columns = custom.columns(self.resource.api_version, self.resource.kind) if self.resource.custom else None
+        return Renderer(self.store, self.resource, self.shown, form, include, columns)
+
+    def shown(self, stored: Raw) -> Raw:
+        """A stored object in the version that is asked for."""
+        if self.resource.custom:
+            return self.plane.admission.custom.from_stored(stored, self.resource.api_version)
+        return convert.from_stored(stored, self.resource.api_version)
 
     def write(self, dry_run: bool, change: Callable[[], T]) -> T:
         """Do a write; with `dry_run` find out how it would end, and leave everything as it is."""

@@ -1,4 +1,4 @@
-"""Paths that are no resources: health, version, discovery."""
+"""Paths that are no resources: health, version, discovery, OpenAPI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import msgspec
 
 from labkit.api.kinds import Catalogue
 from labkit.apiserver.discovery import aggregated, legacy, server
-from labkit.apiserver.http.messages import TEXT, Answer, Request
+from labkit.apiserver.http.messages import TEXT, Answer, Headers, Request
+from labkit.apiserver.openapi.documents import Document, OpenApi
 from labkit.apiserver.routes import words
 from labkit.control import refusals
 
@@ -19,8 +20,9 @@ NOT_FOUND = Answer(b"404 page not found\n", 404, TEXT)
 class Documents:
     """Answers what `routes.parse` leaves over. `address` is "host:port", for clients from anywhere."""
 
-    def __init__(self, catalogue: Catalogue, address: str) -> None:
+    def __init__(self, catalogue: Catalogue, address: str, openapi: OpenApi) -> None:
         self._catalogue = catalogue
+        self._openapi = openapi
         self._address = address
 
     def answer(self, request: Request) -> Answer:
@@ -41,6 +43,12 @@ class Documents:
                 return lambda: _json(server.version())
             case ["livez" | "readyz" | "healthz", *_]:
                 return lambda: _health(request, path[0])
+            case ["openapi", "v2"]:
+                return lambda: self._swagger(request, accept)
+            case ["openapi", "v3"]:
+                return lambda: _json(self._openapi.index())
+            case ["openapi", "v3", *version] if document := self._openapi.document("/".join(version)):
+                return lambda: _hashed(request, document)
             case ["api"]:
                 return lambda: self._groups(accept, core=True)
             case ["apis"]:
@@ -59,6 +67,26 @@ class Documents:
             return Answer(msgspec.json.encode(listed), kind=aggregated.content_type(version))
         plain = legacy.api_versions(self._address) if core else legacy.api_groups(self._catalogue)
         return _json(plain)
+
+    def _swagger(self, request: Request, accept: str) -> Answer:
+        return _tagged(request, self._openapi.swagger("protobuf" if "protobuf" in accept else "json"))
+
+
+def _hashed(request: Request, document: Document) -> Answer:
+    """A document at an address that names its hash may be kept for good; at one of another hash it has moved."""
+    asked = request.first("hash")
+    if asked and asked != document.hash:
+        moved = f"{request.path}?hash={document.hash}"
+        return Answer(b"", 301, TEXT, (("Location", moved),))
+    return _tagged(request, document, (("Cache-Control", "public, immutable"),) if asked else ())
+
+
+def _tagged(request: Request, document: Document, headers: Headers = ()) -> Answer:
+    tag = f'"{document.hash}"'
+    told: Headers = (("Etag", tag), ("Vary", "Accept"), *headers)
+    if request.header("if-none-match") == tag:
+        return Answer(b"", 304, document.content_type, told)
+    return Answer(document.body, kind=document.content_type, headers=told)
 
 
 def _health(request: Request, name: str) -> Answer:

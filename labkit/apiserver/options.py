@@ -132,11 +132,12 @@ def _contradiction(request: Request, watching: bool, match: str, initial: bool |
     return ""
 
 
-def invalid(problem: str, kind: str = "ListOptions") -> ApiError:
+def invalid(problem: str, kind: str = "ListOptions", group: str = "meta.k8s.io") -> ApiError:
     field, _, message = problem.partition(": ")
     cause = {"reason": "FieldValueInvalid", "message": message, "field": field}
-    details = {"group": "meta.k8s.io", "kind": kind, "causes": [cause]}
-    error = status.refusal(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {problem}')
+    details = {**({"group": group} if group else {}), "kind": kind, "causes": [cause]}
+    full = f"{kind}.{group}" if group else kind
+    error = status.refusal(422, "Invalid", f'{full} "" is invalid: {problem}')
     error.details["status"]["details"] = details
     return error
 

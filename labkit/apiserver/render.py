@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from labkit.api import convert
 from labkit.api.resources import Resource
 from labkit.apiserver import negotiate
 from labkit.apiserver.http.messages import Answer
@@ -22,6 +21,7 @@ encode = msgspec.json.Encoder().encode
 class Renderer:
     """Writes objects of one resource in one form.
 
+    shown    makes of a stored object one of the version that is asked for
     include  what rows of a table hold: Object, Metadata or None
     columns  the additionalPrinterColumns of a custom resource
     """
@@ -30,12 +30,14 @@ class Renderer:
         self,
         store: Store,
         resource: Resource,
+        shown: Callable[[Raw], Raw],
         form: Form,
         include: str = "",
         columns: Sequence[Raw] | None = None,
     ) -> None:
         self._store = store
         self._resource = resource
+        self._shown = shown
         self._form = form
         self._include: Any = include or "Metadata"
         self._columns = columns
@@ -71,12 +73,12 @@ class Renderer:
         return encode({"type": "BOOKMARK", "object": raw}) + b"\n"
 
     def _text(self, raw: Raw) -> bytes:
-        shown = convert.from_stored(raw, self._resource.api_version)
+        shown = self._shown(raw)
         return self._store.encoded(raw) if shown is raw else encode(shown)
 
     def _value(self, objects: Sequence[Raw], metadata: Raw, single: bool) -> Raw:
         """Objects as a table, or as their metadata."""
-        shown = [convert.from_stored(raw, self._resource.api_version) for raw in objects]
+        shown = [self._shown(raw) for raw in objects]
         if self._form == "metadata":
             return partial(shown[0]) if single else partial_list(shown, metadata)
         if single:

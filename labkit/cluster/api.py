@@ -14,18 +14,24 @@ import asyncio
 import socket
 import ssl
 import tempfile
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+from labkit.apiserver import subresources
+from labkit.apiserver.access import escalation
 from labkit.apiserver.access.access import Access
 from labkit.apiserver.access.certificates import ADMIN, MASTERS, Authority, kubeconfig
 from labkit.apiserver.access.rbac import Authorizer
+from labkit.apiserver.access.secrets import Secrets
 from labkit.apiserver.access.tokens import Tokens
-from labkit.apiserver.api import Api, Verb, refusal
+from labkit.apiserver.api import Api, refusal
 from labkit.apiserver.call import Plane as Served
 from labkit.apiserver.documents import Documents
 from labkit.apiserver.feed import Feed
 from labkit.apiserver.http.server import Server
+from labkit.apiserver.openapi.documents import OpenApi
+from labkit.apiserver.subresources import Duties
 from labkit.cluster.plane import Plane
 from labkit.control.store import Raw
 from labkit.linux import netns
@@ -36,12 +42,20 @@ SERVICE_IP = "10.96.0.1"
 NAME = {"namespace": "default", "name": "kubernetes"}
 
 
-class ApiServer:
-    """Serves a control plane on a node, and wherever else it is told to. `below`: see `labkit.apiserver.api.Api`."""
+class Made(NamedTuple):
+    """What takes a moment to make."""
 
-    def __init__(self, plane: Plane, node: Place, listener: int, below: Mapping[str, Verb]) -> None:
+    server: Server
+    authority: Authority
+    tokens: Tokens
+
+
+class ApiServer:
+    """Serves a control plane on a node, and wherever else it is told to. `duties`: what nodes do."""
+
+    def __init__(self, plane: Plane, node: Place, listener: int, duties: Duties) -> None:
         self._plane = plane
-        self._below = below
+        self._duties = duties
         self._address = node.addresses[0]
         self._sockets = [_listen(node.netns, self._address)]
         if listener >= 0:
@@ -50,25 +64,38 @@ class ApiServer:
 
     async def take(self, sock: socket.socket) -> None:
         """Serve a connection that reached the lab by another way."""
-        server, _ = await asyncio.shield(self._made)
-        server.take(sock)
+        (await asyncio.shield(self._made)).server.take(sock)
 
     async def kubeconfig(self, server: str) -> str:
         """The administrator's kubeconfig for the server at this URL."""
-        _, authority = await asyncio.shield(self._made)
+        authority = (await asyncio.shield(self._made)).authority
         user = await asyncio.to_thread(authority.client, ADMIN, [MASTERS])
         return kubeconfig(server, authority.certificate, user)
 
-    async def _make(self) -> tuple[Server, Authority]:
+    async def certificate(self) -> str:
+        """The certificate of the lab's authority, in PEM: what a client needs to know the server."""
+        return (await asyncio.shield(self._made)).authority.certificate.decode()
+
+    async def token(self, namespace: str, account: str, audience: str, seconds: int, pod: str) -> str:
+        """A token of a ServiceAccount for a pod, by name. Raises NotFound (404)."""
+        made = await asyncio.shield(self._made)
+        store = self._plane.store
+        owner, bound = store.get("ServiceAccount", namespace, account), store.get("Pod", namespace, pod)
+        return made.tokens.issue(owner, [audience] if audience else [], seconds, bound)[0]
+
+    async def _make(self) -> Made:
         authority, tokens, tls = await asyncio.to_thread(self._prepare)
         store = self._plane.store
-        served = Served(store, self._plane.admission, Feed(store))
         access = Access(Authorizer(store), tokens)
-        documents = Documents(store.catalogue, f"{self._address}:{PORT}")
-        server = Server(Api(served, access, documents, self._below).handle, refusal, tls)
+        served = Served(store, self._plane.admission, Feed(store), partial(escalation.check, access))
+        openapi = OpenApi(store.catalogue, self._plane.admission.custom.schema)
+        documents = Documents(store.catalogue, f"{self._address}:{PORT}", openapi)
+        below = subresources.handlers(access, self._duties)
+        server = Server(Api(served, access, documents, below).handle, refusal, tls)
+        Secrets(store, tokens, authority.certificate)
         for sock in self._sockets:
             server.listen(sock)
-        return server, authority
+        return Made(server, authority, tokens)
 
     def _prepare(self) -> tuple[Authority, Tokens, ssl.SSLContext]:
         """What takes long: keys, certificates, and the libraries for them."""

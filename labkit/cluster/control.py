@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
+from labkit.apiserver.subresources import Duties
+from labkit.apiserver.verbs.pods import LogOptions
 from labkit.cluster import subresources
 from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
@@ -108,8 +110,7 @@ class Control:
         self.handlers.update(plane.handlers() | waiting.handlers() | self._questions.handlers())
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
-        below = subresources.handlers(self._streams, self._kubelet.place)
-        self._api = ApiServer(plane, first, listener, below)
+        self._api = ApiServer(plane, first, listener, self._duties())
         self.handlers.update({"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
         return {
             "nodes": {m.name: m.zone for m in site.machines},
@@ -117,6 +118,17 @@ class Control:
             "iptables": tables.value,
             "seed": seed,
         }
+
+    def _duties(self) -> Duties:
+        """What the API server leaves to the nodes and controllers."""
+        return Duties(self._read_log, self._evict, subresources.handlers(self._streams, self._kubelet.place))
+
+    async def _read_log(self, uid: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        text: str = await self.roles["workload"].call("logs", uid=uid, container=container)
+        return _pieces(text.encode())
+
+    def _evict(self, namespace: str, name: str, options: Raw) -> None:
+        self._plane.store.delete("Pod", namespace, name, grace=options.get("gracePeriodSeconds"))
 
     def _tell_dns(self, event: Event) -> None:
         self.roles["dns"].notify("event", type=event.type, object=event.object)
@@ -138,6 +150,10 @@ class Control:
 
     def _corefile(self, error: str) -> None:
         print(f"the Corefile was not taken: {error}", file=sys.stderr)  # noqa: T201 - the lab's log
+
+
+async def _pieces(text: bytes) -> AsyncIterator[bytes]:
+    yield text
 
 
 def _node(machine: Machine) -> Raw:

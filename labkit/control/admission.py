@@ -82,8 +82,8 @@ class Admission:
         new = self._completed(self.structured(raw, options))
         old = self.store.get(*key_of(new))
         if self.has_status(raw):
-            new = {field: value for field, value in new.items() if field != "status"}
-            new |= {"status": old["status"]} if old.get("status") is not None else {}
+            kept = {"status": old["status"]} if "status" in old else {}
+            new = {**{field: value for field, value in new.items() if field != "status"}, **kept}
         new = self._stamped(old, self._admit(new, old), options, options.subresource)
         return self.store.replace(new, whole=True)
 

@@ -17,11 +17,15 @@ LONGEST_BASE = 63 - SUFFIX_LENGTH  # k8s.io/apiserver/pkg/storage/names
 
 
 class Chance:
-    """Draws that depend on the seed and on what they are for, not on the order of other draws."""
+    """Draws that depend on the seed and on what they are for, not on the order of other draws.
+
+    `drawn` counts them by purpose; `fresh_since_kept` has the purposes whose counts the kept state does not know yet.
+    """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self.drawn: Counter[tuple[str, ...]] = Counter()
+        self.fresh_since_kept: set[tuple[str, ...]] = set()
 
     def number(self, *purpose: str) -> int:
         """A number of 64 bits: always the same one for the same purpose."""
@@ -43,4 +47,5 @@ class Chance:
     def fresh(self, *purpose: str) -> int:
         """A number of 64 bits: another one at each call for the same purpose."""
         self.drawn[purpose] += 1
+        self.fresh_since_kept.add(purpose)
         return self.number(*purpose, str(self.drawn[purpose]))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, TypeVar
 
 import msgspec
 
 from labkit.api import objects
-from labkit.control.index import Key
+from labkit.control.index import Key, key_of
 
 T = TypeVar("T", bound=objects.Object)
 Raw = dict[str, Any]
@@ -52,3 +53,35 @@ class Forms:
     def forget(self, key: Key) -> None:
         self._structs.pop(key, None)
         self._texts.pop(key, None)
+
+
+class Formed(ABC):
+    """What a store gives of its objects in other forms."""
+
+    def __init__(self) -> None:
+        self._forms = Forms()
+
+    @abstractmethod
+    def find(self, kind: str, namespace: str, name: str) -> Raw | None: ...
+
+    @abstractmethod
+    def list(self, kind: str, namespace: str | None = None) -> tuple[Raw, ...]: ...
+
+    def view(self, cls: type[T], namespace: str, name: str) -> T | None:
+        """The object as its struct, made once for each version; None where there is no such object."""
+        raw = self.find(cls.__name__, namespace, name)
+        return None if raw is None else self.typed(cls, raw)
+
+    def views(self, cls: type[T], namespace: str | None = None) -> tuple[T, ...]:
+        """All objects of a kind as structs, in order of namespace and name."""
+        return tuple(self.typed(cls, raw) for raw in self.list(cls.__name__, namespace))
+
+    def typed(self, cls: type[T], raw: Raw) -> T:
+        """An object of this store, or one that was in it, as its struct."""
+        key = key_of(raw)
+        return self._forms.struct(key, raw, cls, keep=self.find(*key) is raw)
+
+    def encoded(self, raw: Raw) -> bytes:
+        """An object of this store, or one that was in it, as JSON."""
+        key = key_of(raw)
+        return self._forms.text(key, raw, keep=self.find(*key) is raw)

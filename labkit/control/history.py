@@ -26,6 +26,11 @@ class History:
         self._events: defaultdict[str, deque[Event]] = defaultdict(deque)
         self._order: deque[str] = deque()
         self._forgotten: dict[str, int] = {}
+        self._beginning = 0
+
+    def begin(self, version: int) -> None:
+        """Nothing is known of the changes up to this version: they were those of an earlier process."""
+        self._beginning = version
 
     def add(self, kind: str, event: Event) -> None:
         self._events[kind].append(event)
@@ -36,7 +41,7 @@ class History:
 
     def since(self, kind: str, version: int) -> list[Event]:
         """Changes of a kind after a version, in order. Raises Expired (410) where some of them are forgotten."""
-        if version < (forgotten := self._forgotten.get(kind, 0)):
+        if version < (forgotten := self._forgotten.get(kind, self._beginning)):
             raise refusals.expired(str(version), str(forgotten))
         found = []
         for event in reversed(self._events.get(kind, ())):

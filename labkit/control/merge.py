@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from labkit.api.schema import KEY_DEFAULTS, Schema, definitions
+from labkit.api.schema import KEY_DEFAULTS, Schema
+from labkit.control.patch.shape import STRATEGY, field, merge_key, resolved, strategies
 
-STRATEGY = "x-kubernetes-patch-strategy"
 Object = dict[str, Any]
 
 
@@ -25,22 +25,22 @@ def merge(last: Object, now: Object, current: Object, schema: Schema) -> Object:
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = _value(last.get(name), value, current.get(name), _field(schema, name))
+            merged[name] = _value(last.get(name), value, current.get(name), field(schema, name))
     return merged
 
 
 def _value(last: Any, now: Any, current: Any, schema: Schema) -> Any:
     if isinstance(now, dict) and isinstance(current, dict):
-        merged = merge(last if isinstance(last, dict) else {}, now, current, _resolved(schema))
-        return {k: v for k, v in merged.items() if k in now} if "retainKeys" in schema.get(STRATEGY, "") else merged
-    if isinstance(now, list) and isinstance(current, list) and "merge" in schema.get(STRATEGY, ""):
+        merged = merge(last if isinstance(last, dict) else {}, now, current, resolved(schema))
+        return {k: v for k, v in merged.items() if k in now} if "retainKeys" in strategies(schema) else merged
+    if isinstance(now, list) and isinstance(current, list) and "merge" in strategies(schema):
         return _list(last if isinstance(last, list) else [], now, current, schema)
     return now
 
 
 def _list(last: list[Any], now: list[Any], current: list[Any], schema: Schema) -> list[Any]:
     """The items of `now` in their order, merged with their counterparts; then those that are not the file's."""
-    names = schema.get("x-kubernetes-list-map-keys") or [schema.get("x-kubernetes-patch-merge-key")]
+    names = schema.get("x-kubernetes-list-map-keys") or [merge_key(schema)]
     before, wanted, present = (_by_key(items, names) for items in (last, now, current))
     if wanted is None or present is None or before is None:  # items that no key tells apart
         return now
@@ -55,13 +55,3 @@ def _by_key(items: list[Any], names: list[str]) -> dict[Any, Any] | None:
         key = tuple(item.get(n, KEY_DEFAULTS.get(n)) for n in names) if isinstance(item, dict) else item
         keyed[key] = item
     return keyed if len(keyed) == len(items) else None
-
-
-def _field(schema: Schema, name: str) -> Schema:
-    rest = schema.get("additionalProperties")
-    field: Schema = schema.get("properties", {}).get(name) or (rest if isinstance(rest, dict) else {})
-    return field
-
-
-def _resolved(schema: Schema) -> Schema:
-    return definitions()[schema["$ref"]] if "$ref" in schema else schema

@@ -10,32 +10,32 @@ Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go, pkg/registry/re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from labkit.api import objects
 from labkit.api.kinds import Catalogue
+from labkit.api.resources import COUNTED
 from labkit.control import deletion, status
 from labkit.control.chance import Chance
-from labkit.control.forms import Forms, copy
+from labkit.control.forms import Formed, copy
 from labkit.control.history import History
 from labkit.control.index import Index, Key, key_of
 from labkit.control.watch import Event, EventType, Watch, Watches
 
+if TYPE_CHECKING:
+    from labkit.control.keep import Entry, Keep  # and SQLite with it: only for labs that are kept
+
 __all__ = ["Raw", "Store", "copy", "key_of"]
 
 Raw = dict[str, Any]
-T = TypeVar("T", bound=objects.Object)
 
-COUNTED = frozenset({"DaemonSet", "Deployment", "Ingress", "Job", "NetworkPolicy", "Pod", "ReplicaSet", "StatefulSet"})
-"""Kinds whose generation is counted: it rises when something outside metadata and status changes."""
 KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 """Metadata that only the store writes."""
 
 
-class Store:
+class Store(Formed):
     """Every object of the lab. Writes are synchronous: watchers hear of each before it returns.
 
     seed: of uids and generated names; now: the clock; `catalogue` has the resources that it keeps; `completing`, by
@@ -43,18 +43,19 @@ class Store:
     """
 
     def __init__(self, seed: int = 0, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        super().__init__()
         self.chance = Chance(seed)
         self.catalogue = Catalogue()
         self.now = now
         self.completing: dict[str, Callable[[Raw], None]] = {}
         self._version = 0
         self._objects: dict[str, dict[tuple[str, str], Raw]] = {}
-        self._forms = Forms()
         self._created: dict[Key, int] = {}
         self._indexes: dict[str, Index] = {}
         self._watches = Watches()
         self.history = History()
-        self._journal: list[tuple[Key, Raw | None, Event]] | None = None
+        self._journal: list[Entry] | None = None
+        self._keep: Keep | None = None
         self.add_index("namespace", lambda raw: [raw["metadata"].get("namespace", "")])
         self.add_index("node", lambda raw: [raw["spec"].get("nodeName", "")] if raw["kind"] == "Pod" else [])
         self.add_index("owner", lambda raw: [ref["uid"] for ref in raw["metadata"].get("ownerReferences", ())])
@@ -82,25 +83,6 @@ class Store:
         """Objects for which an index has this value, in order of kind, namespace and name."""
         keys = self._indexes[index].keys(value)
         return tuple(self._objects[kind][namespace, name] for kind, namespace, name in keys)
-
-    def view(self, cls: type[T], namespace: str, name: str) -> T | None:
-        """The object as its struct, made once for each version; None where there is no such object."""
-        raw = self.find(cls.__name__, namespace, name)
-        return None if raw is None else self.typed(cls, raw)
-
-    def views(self, cls: type[T], namespace: str | None = None) -> tuple[T, ...]:
-        """All objects of a kind as structs, in order of namespace and name."""
-        return tuple(self.typed(cls, raw) for raw in self.list(cls.__name__, namespace))
-
-    def typed(self, cls: type[T], raw: Raw) -> T:
-        """An object of this store, or one that was in it, as its struct."""
-        key = key_of(raw)
-        return self._forms.struct(key, raw, cls, keep=self.find(*key) is raw)
-
-    def encoded(self, raw: Raw) -> bytes:
-        """An object of this store, or one that was in it, as JSON."""
-        key = key_of(raw)
-        return self._forms.text(key, raw, keep=self.find(*key) is raw)
 
     def as_of(self, kind: str, version: int, namespace: str | None = None) -> tuple[Raw, ...]:
         """What `list` gave at a version, 0 being now. Raises Expired (410) where it is too long ago."""
@@ -204,15 +186,22 @@ class Store:
         try:
             yield
         except BaseException:
-            for key, old, _ in reversed(journal):
-                self._put(key, old)
+            self._undo(journal)
             self._version, self.chance.drawn = version, drawn
             raise
         finally:
             self._journal = None
-        for key, _, event in journal:
-            self._announce(key[0], event)
-        self._watches.dispatch()
+        self._settle(journal)
+
+    def restore(self, keep: Keep) -> None:
+        """Take over all that was kept, before anything else is done here; from now on, keep every write before whoever
+        wrote has an answer.
+        """
+        for key, created, raw in keep.objects():
+            self._put(key, raw)
+            self._created[key] = created
+        self._version, self.chance.drawn, self._keep = keep.version, keep.drawn, keep
+        self.history.begin(self._version)
 
     def watch(self, kinds: Iterable[str] | None, callback: Callable[[Event], None], initial: bool = True) -> Watch:
         """Call back for every change of these kinds (None: all), in order and one at a time: a write that a callback
@@ -272,17 +261,30 @@ class Store:
         return last
 
     def _record(self, key: Key, new: Raw | None, event: Event) -> None:
-        old = self.find(*key)
+        entry = key, self.find(*key), event
         self._put(key, new)
-        if self._journal is not None:
-            self._journal.append((key, old, event))
-            return
-        self._announce(key[0], event)
+        if self._journal is None:
+            self._settle([entry])
+        else:
+            self._journal.append(entry)
+
+    def _settle(self, journal: Sequence[Entry]) -> None:
+        """Keep the writes, all or none, then tell of them. What cannot be kept is undone."""
+        if self._keep and journal:
+            try:
+                self._keep.write(journal, self._version, self._created, self.encoded, self.chance)
+            except BaseException:
+                self._undo(journal)
+                raise
+        self.chance.fresh_since_kept.clear()
+        for key, _, event in journal:
+            self.history.add(key[0], event)
+            self._watches.announce(key[0], event)
         self._watches.dispatch()
 
-    def _announce(self, kind: str, event: Event) -> None:
-        self.history.add(kind, event)
-        self._watches.announce(kind, event)
+    def _undo(self, journal: Sequence[Entry]) -> None:
+        for key, old, _ in reversed(journal):
+            self._put(key, old)
 
     def _put(self, key: Key, raw: Raw | None) -> None:
         found = self._objects.setdefault(key[0], {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import tempfile
 from pathlib import Path
@@ -26,6 +27,11 @@ class Door:
             sandbox.forward(self.listener)
         else:
             self.listener.close()
+
+    def close(self) -> None:
+        """Let nobody in: for a lab that did not start."""
+        self.listener.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def kubeconfig(self, sandbox: Sandbox) -> Path:
         """The path of the kubeconfig, which is written when it is first asked for."""

@@ -86,14 +86,17 @@ def _start(
     door = Door()
     heard: dict[str, Handler] = {"progress": lambda step: say(step)}
     inherited = [door.listener.fileno()] if kind == "namespaces" else []
-    sandbox = Sandbox(ENTRY, kind, heard, memory, str(door.folder), inherited)
-    Thread(target=_import_pandas, daemon=True).start()
+    sandbox = None
     try:
+        sandbox = Sandbox(ENTRY, kind, heard, memory, str(door.folder), inherited)
+        Thread(target=_import_pandas, daemon=True).start()
         facts = sandbox.call("start", **asked, listener=inherited[0] if inherited else -1)
         door.open(sandbox)
         return sandbox, facts, door
     except BaseException:
-        sandbox.close()
+        door.close()
+        if sandbox:
+            sandbox.close()
         raise
 
 

@@ -63,7 +63,20 @@ def write(channel: Stream, data: bytes) -> None:
         data = data[os.write(channel.fileno(), data) :]
 
 
-def remove(folder: str) -> None:
-    """Remove the folder that goes with the sandbox, if it has one."""
-    if folder:
-        shutil.rmtree(folder, ignore_errors=True)
+class Folder:
+    """A folder of the host that goes with the sandbox, whatever its path leads to in the mount namespace of the end.
+
+    Nobody inside may have this: whoever forks the lab closes it there.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._name = Path(path).name
+        self._parent = os.open(Path(path).parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if path else -1
+
+    def close(self) -> None:
+        if self._parent >= 0:
+            os.close(self._parent)
+
+    def remove(self) -> None:
+        if self._parent >= 0:
+            shutil.rmtree(self._name, ignore_errors=True, dir_fd=self._parent)

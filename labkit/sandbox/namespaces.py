@@ -22,7 +22,7 @@ from typing import NoReturn
 
 from labkit.errors import NoSandbox
 from labkit.sandbox import syscalls
-from labkit.sandbox.entry import Entry, failed, prepare, remove, run
+from labkit.sandbox.entry import Entry, Folder, failed, prepare, run
 from labkit.sandbox.mounts import fence
 
 FENCED = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
@@ -31,7 +31,7 @@ INSIDE = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
 
 def main(argv: list[str]) -> int:
     """Run the lab until it or its client ends; the exit code is the lab's."""
-    entry_name, channel_fd, client_pid, folder = argv[0], int(argv[1]), int(argv[2]), argv[3]
+    entry_name, channel_fd, client_pid, folder = argv[0], int(argv[1]), int(argv[2]), Folder(argv[3])
     client = os.pidfd_open(client_pid)
     if os.getppid() != client_pid:
         return 1  # the client has gone already, its number may be somebody else's
@@ -46,6 +46,7 @@ def main(argv: list[str]) -> int:
     init = os.fork()
     if init == 0:
         os.close(hold)
+        folder.close()
         try:
             _init(channel, alive, entry)
         finally:
@@ -55,7 +56,7 @@ def main(argv: list[str]) -> int:
     try:
         return _watch(client, init)
     finally:
-        remove(folder)
+        folder.remove()
 
 
 def _watch(client: int, init: int) -> int:

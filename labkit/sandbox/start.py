@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -44,6 +45,7 @@ class Sandbox:
     ) -> None:
         mine, theirs = socket.socketpair()
         self.kind = kind
+        self._folder = folder
         self._failure: LabError | None = None
         self._stderr: deque[str] = deque(maxlen=200)
         command = [sys.executable, "-P", "-m", LAUNCHERS[kind], entry, str(theirs.fileno()), str(os.getpid())]
@@ -107,6 +109,8 @@ class Sandbox:
         assert self.process.stderr is not None  # noqa: S101 - stderr=PIPE above
         with self.process.stderr as lines:
             self._stderr.extend(lines)
+        if self._folder:  # nobody is left in there; the launcher may have been killed
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _why_it_ended(self) -> str:
         code = self.process.returncode

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from labkit.errors import NoSandbox
 from labkit.sandbox import landlock, remedies, seccomp, syscalls
-from labkit.sandbox.entry import failed, remove
+from labkit.sandbox.entry import Folder, failed
 
 KERNEL = "linux.uml"
 MODULES = Path("/usr/lib/uml/modules")
@@ -39,7 +39,13 @@ KEPT = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS")
 
 def main(argv: list[str]) -> int:
     """Run the lab until it or its client ends; the exit code is the lab's."""
-    entry, channel_fd, client_pid, folder, megabytes = argv[0], int(argv[1]), int(argv[2]), argv[3], int(argv[4])
+    entry, channel_fd, client_pid, folder, megabytes = (
+        argv[0],
+        int(argv[1]),
+        int(argv[2]),
+        Folder(argv[3]),
+        int(argv[4]),
+    )
     client = os.pidfd_open(client_pid)
     if os.getppid() != client_pid:
         return 1  # the client has gone already, its number may be somebody else's
@@ -56,6 +62,7 @@ def main(argv: list[str]) -> int:
     keeper = os.fork()
     if keeper == 0:
         os.close(hold)
+        folder.close()
         code = 1
         try:
             code = _keep(alive, channel, errors, command, scratch)
@@ -70,7 +77,7 @@ def main(argv: list[str]) -> int:
     os.close(hold)  # the keeper's sign
     code = os.waitstatus_to_exitcode(os.waitpid(keeper, 0)[1])
     _end(scratch)
-    remove(folder)
+    folder.remove()
     return code
 
 

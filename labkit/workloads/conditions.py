@@ -8,12 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from labkit.control.deletion import timestamp
+from labkit.control.store import Store, key_of
+
 Raw = dict[str, Any]
 
 
 def make(kind: str, status: str, reason: str = "", message: str = "") -> Raw:
     texts = {"reason": reason, "message": message}
     return {"type": kind, "status": status, **{name: text for name, text in texts.items() if text}}
+
+
+def write(store: Store, raw: Raw, *wanted: Raw) -> Raw:
+    """Put conditions into the status of a stored object; returns it as it is then."""
+    now = timestamp(store.now())
+
+    def change(new: Raw) -> None:
+        status = new.setdefault("status", {})
+        status["conditions"] = merged(status.get("conditions", ()), wanted, now)
+
+    return store.update(*key_of(raw), change)
 
 
 def merged(before: Sequence[Raw], wanted: Iterable[Raw], now: str, updated: str = "") -> list[Raw]:

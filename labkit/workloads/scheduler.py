@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from labkit.control.deletion import timestamp
 from labkit.control.recorder import Recorder
@@ -79,7 +78,7 @@ class Scheduler:
         if pod["spec"].get("schedulerName", SCHEDULER) != SCHEDULER:
             return
         if pod["spec"].get("schedulingGates"):
-            self._set(pod, conditions.make("PodScheduled", "False", "SchedulingGated", GATED))
+            conditions.write(self._store, pod, conditions.make("PodScheduled", "False", "SchedulingGated", GATED))
             return
         nodes = self._snapshot.nodes()
         found = obstacles(pod, nodes, self._namespace_labels)
@@ -106,9 +105,10 @@ class Scheduler:
         scheduled = conditions.make("PodScheduled", "True")
 
         def change(raw: Raw) -> None:
+            status = raw.setdefault("status", {})
             raw["spec"]["nodeName"] = node
-            _put(raw, scheduled, now)
-            raw["status"].pop("nominatedNodeName", None)
+            status["conditions"] = conditions.merged(status.get("conditions", ()), [scheduled], now)
+            status.pop("nominatedNodeName", None)
 
         bound = self._store.update(*key_of(pod), change)
         self._recorder.event(bound, "Normal", "Scheduled", f"Successfully assigned {name_of(pod)} to {node}")
@@ -126,13 +126,13 @@ class Scheduler:
             message = unschedulable(found, why)
         if condition(pod, "PodScheduled").get("message") != message:
             self._recorder.event(pod, "Warning", "FailedScheduling", message)
-        self._set(pod, conditions.make("PodScheduled", "False", "Unschedulable", message))
+        conditions.write(self._store, pod, conditions.make("PodScheduled", "False", "Unschedulable", message))
 
     def _preempt(self, pod: Raw, room: Room) -> None:
         why = f"{SCHEDULER}: preempting to accommodate a higher priority pod"
         disruption = conditions.make("DisruptionTarget", "True", "PreemptionByScheduler", why)
         for victim in room.victims:
-            self._set(victim, disruption)
+            conditions.write(self._store, victim, disruption)
             said = f"Preempted by pod {pod['metadata']['uid']} on node {room.node}"
             self._recorder.event(victim, "Normal", "Preempted", said)
             self._store.delete(*key_of(victim))
@@ -146,19 +146,10 @@ class Scheduler:
                 return f'persistentvolumeclaim "{name}" not found'
         return ""
 
-    def _set(self, pod: Raw, wanted: Raw) -> None:
-        now = timestamp(self._store.now())
-        self._store.update(*key_of(pod), lambda raw: _put(raw, wanted, now))
-
     def _namespace_labels(self, name: str) -> dict[str, str]:
         namespace = self._store.find("Namespace", "", name)
         found: dict[str, str] = namespace["metadata"].get("labels", {}) if namespace else {}
         return found
-
-
-def _put(raw: Raw, wanted: Raw, now: str) -> None:
-    status: dict[str, Any] = raw.setdefault("status", {})
-    status["conditions"] = conditions.merged(status.get("conditions", ()), [wanted], now)
 
 
 def _decisive(raw: Raw) -> tuple[object, ...]:

@@ -1,6 +1,6 @@
 """The semantic checks of the API server, by kind, for objects that have the right shape and their defaults.
 
-Source: pkg/apis/{core,apps,batch,discovery}/validation of Kubernetes v1.34. What needs other objects (is the node port
+Source: pkg/apis/*/validation of Kubernetes v1.34. What needs other objects (is the node port
 free, is the address in the range) is the allocators' work in the control plane. Repeated items of lists with keys
 (container names, port and protocol of a Service) are found by `schema` for all kinds alike.
 """
@@ -11,21 +11,57 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from labkit.api.problem import Problem
-from labkit.api.validation import cluster, endpoints, meta, pod, service, workload
+from labkit.api.validation import (
+    autoscaling,
+    batch,
+    cluster,
+    endpoints,
+    meta,
+    networking,
+    pod,
+    policy,
+    rbac,
+    records,
+    service,
+    storage,
+    workload,
+)
 
 CHECKS: dict[str, Callable[[dict[str, Any]], Iterator[Problem]]] = {
+    "APIService": records.api_service,
+    "ClusterRole": rbac.role,
+    "ClusterRoleBinding": rbac.binding,
     "ConfigMap": cluster.config_map,
+    "ControllerRevision": workload.controller_revision,
+    "CronJob": batch.cron_job,
     "DaemonSet": workload.daemon_set,
     "Deployment": workload.deployment,
     "EndpointSlice": endpoints.endpoint_slice,
     "Endpoints": endpoints.endpoints,
-    "Job": workload.job,
+    "Event": records.event,
+    "HorizontalPodAutoscaler": autoscaling.autoscaler,
+    "IPAddress": networking.ip_address_object,
+    "Ingress": networking.ingress,
+    "IngressClass": networking.ingress_class,
+    "Job": batch.job,
+    "Lease": records.lease,
+    "LimitRange": policy.limit_range,
+    "NetworkPolicy": networking.network_policy,
     "Node": cluster.node,
+    "PersistentVolume": storage.volume,
+    "PersistentVolumeClaim": storage.claim,
     "Pod": pod.pod,
+    "PodDisruptionBudget": policy.disruption_budget,
+    "PriorityClass": policy.priority_class,
     "ReplicaSet": workload.replica_set,
-    "Secret": cluster.config_map,
+    "ResourceQuota": policy.resource_quota,
+    "Role": rbac.role,
+    "RoleBinding": rbac.binding,
+    "Secret": cluster.secret,
     "Service": service.service,
+    "ServiceCIDR": networking.service_cidr,
     "StatefulSet": workload.stateful_set,
+    "StorageClass": storage.storage_class,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from labkit.api.problem import Problem, duplicate, too_long
+from labkit.api.problem import Problem, duplicate, required, too_long
 from labkit.api.validation import syntax
 
 MAX_DATA = 1024 * 1024
@@ -29,3 +29,28 @@ def config_map(obj: dict[str, Any]) -> Iterator[Problem]:
             size += len(value.encode())
     if size > MAX_DATA:
         yield too_long("data", MAX_DATA)
+
+
+REQUIRED_KEYS = {
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+
+
+def secret(obj: dict[str, Any]) -> Iterator[Problem]:
+    """Some types ask for keys, and one for the ServiceAccount that it is for."""
+    yield from config_map(obj)
+    kind = obj.get("type") or ""
+    given = {**(obj.get("data") or {}), **(obj.get("stringData") or {})}
+    for key in REQUIRED_KEYS.get(kind, ()):
+        if key not in given:
+            yield required(f"data[{key}]", remedy=f"A Secret of type {kind} holds it.")
+    if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & set(given):
+        yield required("data[username]", remedy="Add username or password.")
+        yield required("data[password]", remedy="Add username or password.")
+    account = "kubernetes.io/service-account.name"
+    annotations = (obj.get("metadata") or {}).get("annotations") or {}
+    if kind == "kubernetes.io/service-account-token" and not annotations.get(account):
+        yield required(f"metadata.annotations[{account}]", remedy="Name the ServiceAccount there.")

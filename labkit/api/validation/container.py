@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from labkit.api.problem import Problem, duplicate, forbidden, invalid, not_found, required, unsupported
-from labkit.api.validation import numbers, syntax
+from labkit.api.problem import Problem, duplicate, forbidden, invalid, required, unsupported
+from labkit.api.validation import numbers, quantities, syntax
+from labkit.api.validation.ephemeral import security_context
+from labkit.api.validation.volumes import mounts
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 SCHEMES = ("HTTP", "HTTPS")
 HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -46,11 +49,11 @@ def _container(item: Fields, path: str, volumes: set[Any]) -> Iterator[Problem]:
         yield unsupported(f"{path}.imagePullPolicy", item["imagePullPolicy"], PULL_POLICIES)
     for index, variable in enumerate(item.get("env") or []):
         yield from _variable(variable, f"{path}.env[{index}]")
-    for index, mount in enumerate(item.get("volumeMounts") or []):
-        if mount.get("name") is not None and mount["name"] not in volumes:
-            yield not_found(
-                f"{path}.volumeMounts[{index}].name", mount["name"], "Add a volume of this name to the pod."
-            )
+    yield from mounts(item, f"{path}.volumeMounts", volumes)
+    yield from quantities.requirements(item.get("resources") or {}, f"{path}.resources")
+    yield from security_context(item.get("securityContext") or {}, f"{path}.securityContext")
+    if item.get("terminationMessagePolicy") not in (None, *MESSAGE_POLICIES):
+        yield unsupported(f"{path}.terminationMessagePolicy", item["terminationMessagePolicy"], MESSAGE_POLICIES)
     for name in PROBES:
         if item.get(name) is not None:
             yield from _probe(item[name], f"{path}.{name}", once=name != "readinessProbe")
@@ -62,8 +65,11 @@ def _container(item: Fields, path: str, volumes: set[Any]) -> Iterator[Problem]:
 def _init_container(item: Fields, path: str, names: set[Any]) -> Iterator[Problem]:
     if item.get("name") in names:
         yield duplicate(f"{path}.name", item["name"])
-    if item.get("restartPolicy") == "Always":
+    policy = item.get("restartPolicy")
+    if policy == "Always":
         return  # a sidecar (KEP-753), which may have probes
+    if policy is not None:
+        yield unsupported(f"{path}.restartPolicy", policy, ("Always",), "Write Always, or leave it out.")
     for name in (*PROBES, "lifecycle"):
         if item.get(name) is not None:
             detail = "may not be set for init containers without restartPolicy=Always"

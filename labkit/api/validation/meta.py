@@ -10,6 +10,7 @@ from labkit.api.problem import Problem, forbidden, required, too_long
 from labkit.api.validation import syntax
 
 NAME_CHECKS: dict[str, syntax.Check] = {
+    "IPAddress": syntax.address,
     "Namespace": syntax.dns_label,
     "Service": syntax.dns1035_label,
     **{kind: syntax.path_segment for kind, resource in BY_KIND.items() if resource.api_version == RBAC},

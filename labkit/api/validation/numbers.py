@@ -45,7 +45,22 @@ def not_negative(spec: dict[str, Any], path: str, *names: str) -> Iterator[Probl
     for name in names:
         value = spec.get(name)
         if value is not None and value < 0:
-            yield invalid(f"{path}.{name}", value, "must be greater than or equal to 0", "Write 0 or more.")
+            where = f"{path}.{name}" if path else name
+            yield invalid(where, value, "must be greater than or equal to 0", "Write 0 or more.")
+
+
+def count_or_percent(field: str, value: int | str) -> Iterator[Problem]:
+    """A number of pods, or a share of them of at most 100%."""
+    if isinstance(value, int):
+        if value < 0:
+            yield invalid(field, value, "must be greater than or equal to 0", "Write 0 or more.")
+        return
+    share = percent(value)
+    if share is None:
+        detail = "must be an integer or percentage (e.g '5%%')"
+        yield invalid(field, value, detail, "Write a number, or a percentage such as 25%.")
+    elif share > 100:
+        yield invalid(field, value, "must not be greater than 100%", "Write less.")
 
 
 def percent(value: int | str) -> int | None:

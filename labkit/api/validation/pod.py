@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from labkit.api.problem import Problem, forbidden, invalid, required, unsupported
+from labkit.api.problem import Problem, invalid, required, unsupported
 from labkit.api.validation import meta, numbers, syntax
 from labkit.api.validation.container import containers
+from labkit.api.validation.ephemeral import ephemeral_containers, security_context
+from labkit.api.validation.scheduling import placement
+from labkit.api.validation.volumes import volumes
 
 RESTART_POLICIES = ("Always", "Never", "OnFailure")
 DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
@@ -28,7 +31,10 @@ def pod(obj: dict[str, Any]) -> Iterator[Problem]:
 def pod_spec(spec: Spec, path: str) -> Iterator[Problem]:
     """The spec of a pod, or of a workload's template."""
     yield from containers(spec, path)
-    yield from _volumes(spec, path)
+    yield from volumes(spec, path)
+    yield from placement(spec, path)
+    yield from ephemeral_containers(spec, path)
+    yield from security_context(spec.get("securityContext") or {}, f"{path}.securityContext")
     if spec["restartPolicy"] not in RESTART_POLICIES:
         yield unsupported(f"{path}.restartPolicy", spec["restartPolicy"], RESTART_POLICIES)
     yield from _dns(spec, path)
@@ -47,17 +53,6 @@ def pod_spec(spec: Spec, path: str) -> Iterator[Problem]:
             yield from syntax.checked(f"{path}.hostAliases[{index}].ip", alias["ip"], syntax.address)
         for number, name in enumerate(alias.get("hostnames") or []):
             yield from syntax.checked(f"{path}.hostAliases[{index}].hostnames[{number}]", name, syntax.dns_subdomain)
-
-
-def _volumes(spec: Spec, path: str) -> Iterator[Problem]:
-    for index, volume in enumerate(spec.get("volumes") or []):
-        where = f"{path}.volumes[{index}]"
-        if volume.get("name") is not None:
-            yield from syntax.checked(f"{where}.name", volume["name"], syntax.dns_label)
-        sources = [name for name, value in volume.items() if name != "name" and value is not None]
-        for extra in sources[1:]:
-            remedy = f"Keep one of {', '.join(sources)}."
-            yield forbidden(f"{where}.{extra}", "may not specify more than 1 volume type", remedy)
 
 
 def _dns(spec: Spec, path: str) -> Iterator[Problem]:

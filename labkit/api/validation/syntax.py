@@ -47,6 +47,25 @@ def dns_subdomain(value: str) -> Iterator[str]:
     yield from _pattern(value, _SUBDOMAIN, text, "example.com", longest=253)
 
 
+def wildcard_subdomain(value: str) -> Iterator[str]:
+    text = (
+        "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
+        "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
+    )
+    yield from _pattern(value, rf"\*\.{_SUBDOMAIN}", text, "*.example.com", longest=253)
+
+
+def domain_prefixed_path(value: str) -> Iterator[str]:
+    """A domain, a slash, a path: example.com/controller."""
+    domain, slash, path = value.partition("/")
+    if not (domain and slash and path):
+        yield 'must be a domain-prefixed path (such as "acme.io/foo")'
+        return
+    yield from dns_subdomain(domain)
+    if not re.fullmatch(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", path):
+        yield r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')"
+
+
 def dns1035_label(value: str) -> Iterator[str]:
     text = (
         f"a DNS-1035 label must consist of {_LABEL_TEXT}, start with an alphabetic character, "

@@ -1,4 +1,4 @@
-"""Deployments, ReplicaSets, DaemonSets, StatefulSets, Jobs (pkg/apis/apps/validation, pkg/apis/batch/validation)."""
+"""Deployments, ReplicaSets, DaemonSets, StatefulSets, ControllerRevisions (pkg/apis/apps/validation)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from labkit.api.problem import Problem, forbidden, invalid, required, unsupporte
 from labkit.api.selectors import matches
 from labkit.api.validation import meta, numbers, syntax
 from labkit.api.validation.pod import pod_spec
-
-OPERATORS = ("DoesNotExist", "Exists", "In", "NotIn")
+from labkit.api.validation.selector import label_selector
 
 Fields = dict[str, Any]
 
@@ -50,26 +49,11 @@ def stateful_set(obj: Fields) -> Iterator[Problem]:
         yield unsupported("spec.podManagementPolicy", spec["podManagementPolicy"], ("OrderedReady", "Parallel"))
 
 
-def job(obj: Fields) -> Iterator[Problem]:
-    spec = obj.get("spec") or {}
-    yield from numbers.not_negative(
-        spec, "spec", "parallelism", "completions", "backoffLimit", "ttlSecondsAfterFinished"
-    )
-    template = spec.get("template")
-    if template is None:
-        return
-    yield from _template(template)
-    policy = (template.get("spec") or {}).get("restartPolicy")
-    if policy == "Always":
-        remedy = "Write restartPolicy: Never (or OnFailure) in the template: a Job runs to its end."
-        yield unsupported("spec.template.spec.restartPolicy", policy, ("Never", "OnFailure"), remedy)
-
-
 def _replicated(spec: Fields, name: str) -> Iterator[Problem]:
     """What all that keep pods running share: counts, the selector, the template."""
     yield from numbers.not_negative(spec, "spec", "replicas", "minReadySeconds")
     selector, template = spec.get("selector"), spec.get("template")
-    faults = list(label_selector(selector or {}, "spec.selector"))
+    faults = list(label_selector(selector, "spec.selector"))
     yield from faults
     if selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions"):
         remedy = "Add matchLabels with the labels of the template."
@@ -81,7 +65,7 @@ def _replicated(spec: Fields, name: str) -> Iterator[Problem]:
         detail = "`selector` does not match template `labels`"
         remedy = "Give the template the labels that the selector asks for."
         yield invalid("spec.template.metadata.labels", labels, detail, remedy)
-    yield from _template(template)
+    yield from template_spec(template, "spec.template")
     pod = template.get("spec") or {}
     if pod.get("restartPolicy", "Always") != "Always":
         remedy = "Leave restartPolicy out: these pods are always restarted."
@@ -92,32 +76,13 @@ def _replicated(spec: Fields, name: str) -> Iterator[Problem]:
         )
 
 
-def _template(template: Fields) -> Iterator[Problem]:
-    yield from meta.labels_and_annotations(template.get("metadata") or {}, "spec.template.metadata")
+def template_spec(template: Fields, path: str) -> Iterator[Problem]:
+    """A pod template, of whatever owner."""
+    yield from meta.labels_and_annotations(template.get("metadata") or {}, f"{path}.metadata")
     if template.get("spec") is None:
-        yield required("spec.template.spec.containers", remedy="Add a container: a pod runs at least one.")
+        yield required(f"{path}.spec.containers", remedy="Add a container: a pod runs at least one.")
     else:
-        yield from pod_spec(template["spec"], "spec.template.spec")
-
-
-def label_selector(selector: Fields, path: str) -> Iterator[Problem]:
-    """A LabelSelector's syntax (apimachinery/pkg/apis/meta/v1/validation)."""
-    yield from meta.labels(selector.get("matchLabels") or {}, f"{path}.matchLabels")
-    for index, item in enumerate(selector.get("matchExpressions") or []):
-        where, operator, values = f"{path}.matchExpressions[{index}]", item.get("operator"), item.get("values")
-        if operator in ("In", "NotIn") and not values:
-            detail = "must be specified when `operator` is 'In' or 'NotIn'"
-            yield required(f"{where}.values", detail, "List the values.")
-        elif operator in ("Exists", "DoesNotExist") and values:
-            detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-            yield forbidden(f"{where}.values", detail)
-        elif operator is not None and operator not in OPERATORS:
-            remedy = f"Write one of {', '.join(OPERATORS)}."
-            yield invalid(f"{where}.operator", operator, "not a valid selector operator", remedy)
-        if item.get("key") is not None:
-            yield from syntax.checked(f"{where}.key", item["key"], syntax.qualified_name)
-        for number, value in enumerate(values or []):
-            yield from syntax.checked(f"{where}.values[{number}]", value, syntax.label_value)
+        yield from pod_spec(template["spec"], f"{path}.spec")
 
 
 def _rolling_update(update: Fields, path: str) -> Iterator[Problem]:
@@ -136,3 +101,11 @@ def _rolling_update(update: Fields, path: str) -> Iterator[Problem]:
     if update["maxUnavailable"] in (0, "0%") and update["maxSurge"] in (0, "0%"):
         remedy = "Let one of the two be more than 0, or the update cannot move."
         yield invalid(f"{path}.maxUnavailable", update["maxUnavailable"], "may not be 0 when `maxSurge` is 0", remedy)
+
+
+def controller_revision(obj: Fields) -> Iterator[Problem]:
+    if obj.get("data") is None:
+        yield required("data", "data is mandatory")
+    elif not isinstance(obj["data"], dict):
+        yield required("data", "data must be a valid JSON object")
+    yield from numbers.not_negative(obj, "", "revision")

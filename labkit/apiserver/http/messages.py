@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import parse_qs, unquote
 
 JSON = "application/json"
-TEXT = "text/plain; charset=utf-8"
+TEXT = "text/plain"
 
 
 class Certified(NamedTuple):

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from labkit.apiserver.protobuf.fields import Field, message_of, messages
+from labkit.apiserver.protobuf.fields import message_of, messages
+from labkit.apiserver.protobuf.message import Field
+from labkit.apiserver.protobuf.registration import CHOICES
 from labkit.apiserver.protobuf.scalars import SCALARS, octets, text
 from labkit.apiserver.protobuf.wire import Malformed, fields, varint
 from labkit.control.status import bad_request
@@ -19,6 +21,7 @@ Raw = dict[str, Any]
 
 MAGIC = b"k8s\x00"
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
+MAX_DEPTH = 100  # a schema in a custom resource definition holds others: two levels each
 MAX_VALUES = 200_000  # an empty message is two bytes here, and a hundred in memory
 
 
@@ -44,17 +47,18 @@ def decode(body: bytes) -> Raw:
 
 
 class _Decoder:
-    """One body; counts its values, so that none can ask for more memory than its size gives a reason for.
-
-    No message holds itself, so the depth is bounded by the types.
-    """
+    """One body; counts its values, so that none can ask for more memory than its size gives a reason for."""
 
     def __init__(self) -> None:
         self.left = MAX_VALUES
+        self.depth = 0
 
     def message(self, name: str, data: bytes) -> Raw:
         known = messages()[name]
         found: Raw = {}
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Malformed(f"nested more than {MAX_DEPTH} deep")
         for number, value in fields(data):
             self.left -= 1
             if self.left < 0:
@@ -62,6 +66,7 @@ class _Decoder:
             field = known.get(number)
             if field is not None:
                 self._add(found, field, value)
+        self.depth -= 1
         return found
 
     def _add(self, found: Raw, field: Field, value: int | bytes) -> None:
@@ -83,7 +88,11 @@ class _Decoder:
 
     def _value(self, kind: str, value: int | bytes) -> Any:
         scalar = SCALARS.get(kind)
-        return scalar(value) if scalar else self.message(kind, octets(value))
+        if scalar:
+            return scalar(value)
+        found = self.message(kind, octets(value))
+        choice = CHOICES.get(kind)
+        return found if choice is None else found.get("schema", found.get(choice))
 
     def _packed(self, kind: str, value: bytes) -> list[int]:
         numbers, at = [], 0

@@ -1,7 +1,7 @@
 """What each protobuf message is made of: field numbers, and the names and types that the fields have in JSON.
 
-The facts are in `fields.json.gz`, made by `reduce_fields` from Kubernetes' generated.proto files (Apache-2.0); they are
-loaded when the first protobuf body comes, in about two milliseconds.
+The facts are in `fields.json.gz`, made by `reduce_fields` from Kubernetes' generated.proto files (Apache-2.0), and in
+`registration`; they are loaded when the first protobuf body comes, in some milliseconds.
 """
 
 from __future__ import annotations
@@ -9,34 +9,20 @@ from __future__ import annotations
 import gzip
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import msgspec
+
+from labkit.apiserver.protobuf.message import Message
+from labkit.apiserver.protobuf.registration import MESSAGES
 
 FILE = Path(__file__).with_name("fields.json.gz")
 OF_EVERY_GROUP = {"DeleteOptions", "Status"}
 
 
-class Field(msgspec.Struct, frozen=True, array_like=True):
-    """A field: `kind` is a scalar's type, a well-known type, or a message's short name ("core.v1.PodSpec").
-
-    way   "inline": the message's fields are those of the one that holds it
-    keep  a zero is a value of its own; else it means that the field is absent
-    """
-
-    name: str
-    kind: str
-    way: Literal["one", "list", "map", "inline"]
-    keep: bool
-
-
-Message = dict[int, Field]
-
-
 @cache
 def messages() -> dict[str, Message]:
     """All messages by short name."""
-    return msgspec.json.decode(gzip.decompress(FILE.read_bytes()), type=dict[str, Message])
+    return {**msgspec.json.decode(gzip.decompress(FILE.read_bytes()), type=dict[str, Message]), **MESSAGES}
 
 
 def message_of(api_version: str, kind: str) -> str:

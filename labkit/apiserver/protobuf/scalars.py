@@ -6,6 +6,8 @@ pkg/util/intstr/generated.proto, pkg/runtime/generated.proto.
 
 from __future__ import annotations
 
+import math
+import struct
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -50,6 +52,17 @@ def _time(value: int | bytes, micro: bool) -> str | None:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ").rjust(20 + 7 * micro, "0")
 
 
+def _double(value: int | bytes) -> int | float:
+    """A whole number as an int, which JSON writes as Go does: 1, not 1.0."""
+    raw = octets(value)
+    if len(raw) != 8:
+        raise Malformed("wrong wireType for a double")
+    (found,) = struct.unpack("<d", raw)
+    if not math.isfinite(found):
+        raise Malformed("no finite number")
+    return int(found) if found.is_integer() else float(found)
+
+
 def _int_or_string(value: int | bytes) -> int | str:
     parts = dict(fields(octets(value)))
     return text(parts.get(3, b"")) if parts.get(1, 0) else signed(number(parts.get(2, 0)), 32)
@@ -69,6 +82,7 @@ SCALARS: Mapping[str, Callable[[int | bytes], Any]] = {
     "bool": lambda value: number(value) != 0,
     "int32": lambda value: signed(number(value), 32),
     "int64": lambda value: signed(number(value), 64),
+    "double": _double,
     "time": lambda value: _time(value, False),
     "microtime": lambda value: _time(value, True),
     "quantity": lambda value: text(dict(fields(octets(value))).get(1, b"")) or "0",

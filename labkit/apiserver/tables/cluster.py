@@ -96,7 +96,7 @@ def _lease(o: Raw, view: View) -> list[Any]:
 
 def _api_service(o: Raw, view: View) -> list[Any]:
     served = (o.get("spec") or {}).get("service")
-    service = f"{served['namespace']}/{served['name']}" if served else "Local"
+    service = f"{served.get('namespace', '')}/{served.get('name', '')}" if served else "Local"
     available = condition(o.get("status") or {}, "Available")
     state = "Unknown"
     if available:

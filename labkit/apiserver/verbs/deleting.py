@@ -75,7 +75,11 @@ def success(call: Call, raw: Raw) -> Raw:
 
 def options_of(call: Call) -> Wanted:
     """DeleteOptions of the body, or of the query where there is no body. Raises BadRequest, Invalid."""
-    given = _body(call) if call.request.body else _query(call)
+    return parsed(call, _body(call) if call.request.body else _query(call))
+
+
+def parsed(call: Call, given: Raw) -> Wanted:
+    """DeleteOptions, checked. Raises BadRequest, Invalid."""
     grace, propagation = given.get("gracePeriodSeconds"), cast(Any, given.get("propagationPolicy"))
     orphan = given.get("orphanDependents")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool) or not 0 <= grace < 2**31):
@@ -90,8 +94,8 @@ def options_of(call: Call) -> Wanted:
         raise options.invalid(
             "propagationPolicy: Invalid value: orphanDependents and it may not both be set", "DeleteOptions"
         )
-    before = given.get("preconditions") or {}
-    dry = given.get("dryRun") or []
+    before, dry = given.get("preconditions"), given.get("dryRun")
+    before, dry = {} if before is None else before, [] if dry is None else dry
     if not isinstance(before, dict) or not isinstance(dry, list):
         raise status.bad_request("DeleteOptions: preconditions must be an object, dryRun a list")
     legacy: Propagation | None = None if orphan is None else "Orphan" if orphan else "Background"

@@ -8,11 +8,12 @@ Source: apiserver/pkg/endpoints/handlers/patch.go.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from labkit.api import convert
+from labkit.api.resources import Resource
+from labkit.api.schema import definition
 from labkit.apiserver import bodies, options
 from labkit.apiserver.call import Call
 from labkit.apiserver.http.messages import Answer
@@ -21,10 +22,11 @@ from labkit.control import refusals, status
 from labkit.control.admission import Options
 from labkit.control.deletion import timestamp
 from labkit.control.fields import server_side_apply
+from labkit.control.patch import patched
 
 Raw = dict[str, Any]
 
-KINDS: dict[str, str] = {
+KINDS: dict[str, Literal["json", "merge", "strategic"]] = {
     "application/json-patch+json": "json",
     "application/merge-patch+json": "merge",
     "application/strategic-merge-patch+json": "strategic",
@@ -35,10 +37,23 @@ ACCEPTED = (*KINDS, APPLY)
 
 def patch(call: Call) -> Answer:
     """Raises UnsupportedMediaType, BadRequest, Invalid, Conflict."""
-    media = bodies.media_type(call.request)
-    if media == APPLY:
+    if bodies.media_type(call.request) == APPLY:
         return apply(call)
-    raise refusals.unsupported_media_type(ACCEPTED)
+    wanted = options.writing(call.request)
+    live = call.shown(call.store.get(*call.route.key))
+    made = writing.placed(call, patched_value(call, live, call.resource))
+    return call.renderer.one(writing.replaced(call, made, wanted), 200, call.warnings)
+
+
+def patched_value(call: Call, live: Raw, resource: Resource) -> Raw:
+    """What the patch in a request makes of an object of this resource."""
+    media = bodies.media_type(call.request)
+    kind = KINDS.get(media)
+    if kind is None:
+        raise refusals.unsupported_media_type(ACCEPTED)
+    change = bodies.value(call.request.body, bodies.JSON)
+    made = patched(kind, live, change, definition(resource.api_version, resource.kind))
+    return bodies.typed(made, resource.api_version, resource.kind)
 
 
 def apply(call: Call) -> Answer:
@@ -54,9 +69,10 @@ def apply(call: Call) -> Answer:
     version = raw["metadata"].pop("resourceVersion", "")
     if version and (stored is None or stored["metadata"]["resourceVersion"] != version):
         raise status.conflict(call.resource, call.route.name)
-    live = None if stored is None else convert.from_stored(stored, call.resource.api_version)
+    live = None if stored is None else call.shown(stored)
     now = timestamp(call.store.now())
-    made = server_side_apply(live, raw, wanted.manager, wanted.force, now, sub)
+    made = server_side_apply(live, raw, wanted.manager, wanted.force, now, sub, admission.shape(raw))
+    call.plane.guard(call, made, live)
     if live is None:
         created = call.write(wanted.dry_run, lambda: admission.create(made))
         return call.renderer.one(created, 201, call.warnings)

@@ -19,6 +19,7 @@ def create(call: Call) -> Answer:
     raw = placed(call, bodies.object_of(call.request, call.resource))
     if raw["metadata"].get("resourceVersion"):
         raise status.bad_request("resourceVersion should not be set on objects to be created")
+    call.plane.guard(call, raw, None)
     stored = call.write(wanted.dry_run, lambda: call.plane.admission.create(raw, admitted(call, wanted)))
     return call.renderer.one(stored, 201, call.warnings)
 
@@ -30,20 +31,21 @@ def update(call: Call) -> Answer:
     return call.renderer.one(replaced(call, raw, wanted), 200, call.warnings)
 
 
-def replaced(call: Call, raw: Raw, wanted: WriteOptions) -> Raw:
-    """What is stored in place of an object once `raw` is taken."""
+def replaced(call: Call, raw: Raw, wanted: WriteOptions, subresource: str = "") -> Raw:
+    """What is stored in place of an object once `raw` is taken; a `subresource` that writes the whole is named."""
     old = call.store.get(*call.route.key)
     if (uid := raw["metadata"].get("uid")) and uid != old["metadata"]["uid"]:
         why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
         raise status.conflict(call.resource, call.route.name, why)
-    admission = call.plane.admission
+    call.plane.guard(call, raw, old)
+    admission, chosen = call.plane.admission, admitted(call, wanted, subresource)
     replace = admission.replace_status if call.route.subresource == "status" else admission.replace
-    return call.write(wanted.dry_run, lambda: replace(raw, admitted(call, wanted)))
+    return call.write(wanted.dry_run, lambda: replace(raw, chosen))
 
 
-def admitted(call: Call, wanted: WriteOptions) -> Options:
+def admitted(call: Call, wanted: WriteOptions, subresource: str = "") -> Options:
     """The request's parameters as admission takes them."""
-    return Options(wanted.validation, call.warnings.append, wanted.manager)
+    return Options(wanted.validation, call.warnings.append, wanted.manager, subresource)
 
 
 def placed(call: Call, raw: Raw) -> Raw:

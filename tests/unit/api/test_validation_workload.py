@@ -87,7 +87,7 @@ def test_bad_template_labels() -> None:
 
 def test_job_must_end() -> None:
     (found,) = problems("Job", "batch/v1", selector=None)
-    assert found.message == 'Unsupported value: "Always": supported values: "Never", "OnFailure"'
+    assert found.message == 'Required value: valid values: "OnFailure", "Never"'
     assert problems("Job", "batch/v1", selector=None, template=template(restartPolicy="Never")) == []
 
 

@@ -40,7 +40,7 @@ class Kubelet:
     def reconcile(self, key: str) -> None:
         store = self._plane.store
         pod = store.find("Pod", *key.split("/"))
-        if pod is None:
+        if pod is None or pod["spec"].get("nodeName") in (None, *self._plane.silent):
             return
         if "deletionTimestamp" in pod["metadata"]:
             if self._plane.finalizing:
@@ -65,6 +65,7 @@ class Plane:
         self.failures: list[Failure] = []
         self.healthy: Callable[[Raw], bool] = lambda pod: True
         self.finalizing = True
+        self.silent: set[str] = set()
         self.store = Store(seed, now=lambda: self.time)
         self.admission = Admission(self.store)
         ServiceAdmission(self.store).register(self.admission)

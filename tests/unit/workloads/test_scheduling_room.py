@@ -14,7 +14,8 @@ from .test_scheduling import allow, message, where
 
 
 def asking(name, priority=0, labels=None, **requests):
-    container = {"name": "c", "image": "busybox:1", "resources": {"requests": requests}}
+    limits = {name: amount for name, amount in requests.items() if "/" in name}  # what cannot be promised twice
+    container = {"name": "c", "image": "busybox:1", "resources": {"requests": requests, "limits": limits}}
     return bare_pod(name, labels, containers=[container], **({"priority": priority} if priority else {}))
 
 

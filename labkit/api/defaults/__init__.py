@@ -1,0 +1,70 @@
+"""What the API server fills in: `default(obj)` is the object as it would be stored, without what allocators add.
+
+Source: pkg/apis/*/v1/defaults.go of Kubernetes v1.34.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from labkit.api.defaults import others, pods, services, workloads
+from labkit.api.defaults.fields import Fields, fill
+from labkit.api.kinds import BY_KIND
+
+__all__ = ["default"]
+
+
+def default(obj: Fields) -> Fields:
+    """A new object with the API server's defaults; the given one stays as it is. Types must be right.
+
+    Null fields are dropped, as the server drops them. Twice is the same as once. A namespaced object without a
+    namespace gets `default`.
+    """
+    made: Fields = _copy(obj)
+    kind = made.get("kind", "")
+    meta = made.setdefault("metadata", {})
+    if kind in BY_KIND and BY_KIND[kind].namespaced:
+        fill(meta, namespace="default")
+    complete = DEFAULTS.get(kind)
+    if complete is not None:
+        complete(made)
+    return made
+
+
+def _copy(value: Any) -> Any:
+    """A deep copy without the null fields."""
+    if isinstance(value, dict):
+        return {name: _copy(child) for name, child in value.items() if child is not None}
+    if isinstance(value, list):
+        return [_copy(child) for child in value]
+    return value
+
+
+DEFAULTS: dict[str, Callable[[Fields], None]] = {
+    "ClusterRoleBinding": others.binding,
+    "CronJob": workloads.cron_job,
+    "CustomResourceDefinition": others.definition,
+    "DaemonSet": workloads.daemon_set,
+    "Deployment": workloads.deployment,
+    "EndpointSlice": services.endpoint_slice,
+    "Endpoints": services.endpoints,
+    "HorizontalPodAutoscaler": workloads.autoscaler,
+    "IngressClass": others.ingress_class,
+    "Job": workloads.job,
+    "LimitRange": others.limit_range,
+    "Namespace": others.namespace,
+    "NetworkPolicy": others.network_policy,
+    "Node": others.node,
+    "PersistentVolume": others.volume,
+    "PersistentVolumeClaim": others.claim,
+    "Pod": pods.pod,
+    "PriorityClass": others.priority_class,
+    "ReplicaSet": workloads.replicated,
+    "ResourceQuota": others.resource_quota,
+    "RoleBinding": others.binding,
+    "Secret": others.secret,
+    "Service": services.service,
+    "StatefulSet": workloads.stateful_set,
+    "StorageClass": others.storage_class,
+}
