@@ -19,9 +19,7 @@ with warnings.catch_warnings():
     from kubernetes.stream import portforward, stream
 
 # The client leaves sockets of its own open.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 WEB = {"name": "web", "namespace": "default"}
 
