@@ -10,13 +10,18 @@ from labkit.api import kinds
 from labkit.api.problem import Problem, invalid
 from labkit.apiserver.access import bootstrap
 from labkit.apiserver.access.aggregation import Aggregation
+from labkit.cluster.kept import missing, restore
 from labkit.cluster.work import Work
+from labkit.control import plugins
 from labkit.control.admission import Admission
 from labkit.control.apply import apply
 from labkit.control.custom.controller import Definitions
 from labkit.control.garbage import GarbageCollector
 from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
+from labkit.control.plugins.pods import create_classes
+from labkit.control.plugins.quota import ResourceQuotas
 from labkit.control.reconcile import Controller, Failure, Loop
+from labkit.control.root_ca import RootCertificates
 from labkit.control.store import Raw, Store
 from labkit.endpoints.controllers import EndpointSlices, LegacyEndpoints, Mirroring
 from labkit.errors import LabError
@@ -35,21 +40,27 @@ MOST_REPLICAS = 5000  # a slip of the finger would else keep the lab busy until 
 class Plane:
     """The store with its reconcile loop: whatever changes is settled before control does anything else."""
 
-    def __init__(self, seed: int, work: Work) -> None:
+    def __init__(self, seed: int, work: Work, kept: str = "", synchronous: str = "NORMAL") -> None:
         self.store = Store(seed)
+        if kept:
+            restore(self.store, kept, synchronous)
         self.admission = Admission(self.store)
         ServiceAdmission(self.store).register(self.admission)
         self._work = work
         self._due = False
         self._later: asyncio.TimerHandle | None = None
         register_pods(self.admission, self.store)
+        plugins.register(self.admission)
         for kind in SCALED:
             self.admission.validate(kind, _affordable)
+        self.root_certificates = RootCertificates(self.store)
         every: list[Controller] = [
             Namespaces(self.store),
             Definitions(self.store),
             ServiceAccounts(self.store),
+            self.root_certificates,
             Aggregation(self.store),
+            ResourceQuotas(self.store),
             GarbageCollector(self.store),
             *controllers.workloads(self.store, self.admission.create),
             Scheduler(self.store),
@@ -59,7 +70,8 @@ class Plane:
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
         create_initial(self.admission)
-        for raw in bootstrap.objects():
+        create_classes(self.admission)
+        for raw in missing(self.store, bootstrap.objects()):
             self.store.create(raw)
 
     def handlers(self) -> dict[str, Handler]:

@@ -79,6 +79,12 @@ class Interactive:
             with suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, number)
 
+    def terminate(self) -> None:
+        """SIGTERM for the program itself."""
+        if self.running:
+            with suppress(ProcessLookupError):
+                os.kill(self._popen.pid, signal.SIGTERM)
+
     def pause(self) -> None:
         """Take no more output for now."""
         for descriptor in self._outputs.values():

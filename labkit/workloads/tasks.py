@@ -61,7 +61,7 @@ class RealProcess:
 
     async def end(self, deadline: Deadline, _: asyncio.Event | None = None) -> None:
         """SIGTERM, at the deadline SIGKILL."""
-        self._process.signal(signal.SIGTERM)
+        self._process.terminate()
         if not await deadline.until(self._watching):
             self._process.signal(signal.SIGKILL)
             await asyncio.wait([self._watching])

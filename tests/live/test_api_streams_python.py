@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Iterator
@@ -28,6 +29,13 @@ WEB = {"name": "web", "namespace": "default"}
 def cluster(sandbox: str) -> Iterator[Cluster]:
     with streamed.started() as cluster:
         yield cluster
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What the client leaves open is closed here, and not in the middle of another file's tests."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

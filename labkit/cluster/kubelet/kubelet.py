@@ -90,6 +90,11 @@ class Kubelet:
         """Where a pod (`namespace/name`) runs."""
         return next((place for place in self.places() if place.name == pod), None)
 
+    def pod(self, uid: str) -> Pod | None:
+        """A pod that has been started and has not gone."""
+        running = self._running.get(uid)
+        return running.pod if running else None
+
     def cni_result(self, uid: str) -> dict[str, Any] | None:
         """What the CNI plugin reported for a pod; None for one in its node's own network, or without a network yet."""
         running = self._running.get(uid)

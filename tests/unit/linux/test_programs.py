@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from pathlib import Path
@@ -58,8 +59,7 @@ def test_a_family_has_those_of_its_session_and_their_children() -> None:
         assert leader.stdout
         other = int(leader.stdout.readline())
         found = sessions.family(leader.pid)
-        for pid in found:
-            os.kill(pid, 9)
+        asyncio.run(sessions.end(leader.pid))
     assert {leader.pid, other} <= found
     assert len(found) == 3
     assert os.getpid() not in found
