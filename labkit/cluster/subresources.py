@@ -25,9 +25,14 @@ def handlers(streams: Streams, place: Callable[[str], Place | None]) -> Mapping[
 
         return connect.exec_(call, streams, place)
 
+    def attach(call: Call) -> Reply:
+        from labkit.cluster import connect
+
+        return connect.attach(call, streams, place)
+
     def portforward(call: Call) -> Reply:
         from labkit.cluster import connect
 
         return connect.portforward(call, streams, place)
 
-    return {"pods/exec": exec_, "pods/portforward": portforward}
+    return {"pods/attach": attach, "pods/exec": exec_, "pods/portforward": portforward}
