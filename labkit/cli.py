@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--manifest", action="append", default=[], metavar="FILE", help="Kubernetes YAML to apply; may be repeated"
     )
+    up.add_argument("--kubeconfig", default="", metavar="PATH", help="where to put the lab's kubeconfig while it runs")
     up.set_defaults(run=_up)
 
     doctor = commands.add_parser("doctor", help="what this machine offers for a lab, and what is missing")
@@ -67,7 +68,8 @@ def _parser() -> argparse.ArgumentParser:
 def _up(arguments: argparse.Namespace) -> int:
     from labkit.lab.up import up
 
-    return up(arguments.nodes, arguments.zones.split(","), arguments.cni, arguments.manifest, arguments.sandbox)
+    zones = arguments.zones.split(",")
+    return up(arguments.nodes, zones, arguments.cni, arguments.manifest, arguments.sandbox, arguments.kubeconfig)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -32,6 +32,7 @@ from labkit.apiserver.feed import Feed
 from labkit.apiserver.http.server import Server
 from labkit.apiserver.openapi.documents import OpenApi
 from labkit.apiserver.subresources import Duties
+from labkit.cluster.kept import missing
 from labkit.cluster.plane import Plane
 from labkit.control.store import Raw
 from labkit.linux import netns
@@ -113,7 +114,7 @@ class ApiServer:
 
 def publish(plane: Plane, node: Place) -> None:
     """Store the Service of the API server that will run on a node."""
-    for raw in _service(node.addresses[0]):
+    for raw in missing(plane.store, _service(node.addresses[0])):
         (plane.admission.create if raw["kind"] == "Service" else plane.store.create)(raw)
 
 

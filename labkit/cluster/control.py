@@ -7,17 +7,18 @@ Kubelet, NodeRules, dns <───┘ watch
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from labkit.apiserver.subresources import Duties
-from labkit.apiserver.verbs.pods import LogOptions
 from labkit.cluster import subresources
 from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
+from labkit.cluster.kept import missing, resume
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.logs import Logs
 from labkit.cluster.node_rules import NodeRules
@@ -64,7 +65,6 @@ class Control:
         }
         self._progress = progress
         self._work = Work(_report)
-        self.token: Callable[[str, str, int], str] = _no_token
 
     async def start(
         self,
@@ -77,11 +77,16 @@ class Control:
         needs: Sequence[str],
         pace: float,
         listener: int,
+        kept: str,
+        synchronous: str,
     ) -> Raw:
         """Build the data centre and the cluster on it; returns the facts about them, with DNS answering.
 
         `listener` is the descriptor of the API's listening socket on the host, -1 where there is none.
-        Raises `MissingFeature` where the kernel has not all that the lab `needs`.
+        `kept` is the folder of the lab's state, empty where it is not kept; it comes back with what is in there.
+        `synchronous`: "NORMAL", or "FULL" where a file's pages are in this kernel only until they are synced, as in a
+        guest's.
+        Raises `MissingFeature` where the kernel has not all that the lab `needs`, `StateError`.
         """
         probes.require(needs)
         random.seed(seed)  # Mininet draws hardware addresses from it
@@ -94,10 +99,9 @@ class Control:
         tables = iptables.probe(datacenter.places["router"].netns, among)
         iptables.provide(tables)
         self._progress("control plane")
-        self._plane = plane = Plane(seed, self._work, Pace(pace))
-        with plane.store.transaction():
-            for machine in site.machines:
-                plane.store.create(registered(machine, seed, plane.store.now()))
+        self._plane = plane = Plane(seed, self._work, Pace(pace), kept, synchronous)
+        now = plane.store.now()
+        resume(plane.store, {machine.name: registered(machine, seed, now) for machine in site.machines})
         machines = {m.name: datacenter.places[m.name] for m in site.machines}
         links = {m.name: datacenter.net[m.name].links for m in site.machines}
         plane.store.watch(sources.KINDS, self._tell_workload)
@@ -109,13 +113,13 @@ class Control:
         plane.store.watch(DNS_KINDS, self._tell_dns)
         first = datacenter.places[site.machines[0].name]
         publish(plane, first)
-        plane.apply(addon.addon())
+        plane.apply(missing(plane.store, addon.addon()))
         self._rules = NodeRules(plane.store, machines, tables, POD_NETWORK, self._work)
         await self._rules.start()
         # An answer to this comes after DNS has heard of all that was told before.
         waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
-        logs = Logs(plane.store, self.roles)
-        self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles, logs)
+        self._logs = Logs(plane.store, self.roles)
+        self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles, self._logs)
         self.handlers.update(
             plane.handlers() | waiting.handlers() | self._questions.handlers() | self._agents.handlers()
         )
@@ -123,6 +127,7 @@ class Control:
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
         self._api = ApiServer(plane, first, listener, self._duties())
         self.handlers.update({"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
+        self._publishing = asyncio.get_running_loop().create_task(self._publish())
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": cni,
@@ -130,15 +135,14 @@ class Control:
             "seed": seed,
         }
 
+    async def _publish(self) -> None:
+        """Tell every namespace by what to know the API server. Nobody waits for it but those who need it."""
+        self._plane.root_certificates.publish(await self._api.certificate())
+
     def _duties(self) -> Duties:
         """What the API server leaves to the nodes and controllers."""
-        return Duties(
-            self._read_log, partial(evict, self._plane.store), subresources.handlers(self._streams, self._kubelet.place)
-        )
-
-    async def _read_log(self, uid: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
-        text: str = await self.roles["workload"].call("logs", uid=uid, container=container)
-        return _pieces(text.encode())
+        streams = subresources.handlers(self._streams, self._kubelet.place)
+        return Duties(self._logs.logs, partial(evict, self._plane.store), streams)
 
     def _tell_dns(self, event: Event) -> None:
         self.roles["dns"].notify("event", type=event.type, object=event.object)
@@ -154,20 +158,15 @@ class Control:
     def _report(self, pods: list[Raw], events: list[Raw]) -> None:
         self._kubelet.report(pods, events)
 
-    def _token(self, uid: str, audience: str, seconds: int) -> str:
-        """A token for a pod's ServiceAccount."""
-        return self.token(uid, audience, seconds)
+    async def _token(self, uid: str, audience: str, seconds: int) -> str:
+        """A token of a pod's ServiceAccount, for the pod's own use."""
+        if (pod := self._kubelet.pod(uid)) is None:
+            raise NotFound(f"no pod with uid {uid} runs")
+        account = pod.spec.service_account_name or "default"
+        return await self._api.token(pod.namespace, account, audience, seconds, pod.name)
 
     def _corefile(self, error: str) -> None:
         print(f"the Corefile was not taken: {error}", file=sys.stderr)  # noqa: T201 - the lab's log
-
-
-async def _pieces(text: bytes) -> AsyncIterator[bytes]:
-    yield text
-
-
-def _no_token(uid: str, audience: str, seconds: int) -> str:
-    raise NotFound("this cluster has no tokens")
 
 
 def _report(error: BaseException) -> None:

@@ -9,24 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
-import msgspec
-
+from labkit.apiserver.verbs.pods import LogOptions
 from labkit.control import status
 from labkit.control.store import Raw, Store
 from labkit.errors import NotFound
 from labkit.sandbox.channel import Peer
-
-
-class LogOptions(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """PodLogOptions of core/v1."""
-
-    follow: bool = False
-    previous: bool = False
-    timestamps: bool = False
-    since_seconds: int | None = None
-    since_time: str = ""
-    tail_lines: int | None = None
-    limit_bytes: int | None = None
 
 
 class Logs:

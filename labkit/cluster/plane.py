@@ -10,6 +10,7 @@ from labkit.api import kinds
 from labkit.api.problem import Problem, invalid
 from labkit.apiserver.access import bootstrap
 from labkit.apiserver.access.aggregation import Aggregation
+from labkit.cluster.kept import missing, restore
 from labkit.cluster.work import Work
 from labkit.control.admission import Admission
 from labkit.control.apply import apply
@@ -17,6 +18,7 @@ from labkit.control.custom.controller import Definitions
 from labkit.control.garbage import GarbageCollector
 from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
 from labkit.control.reconcile import Controller, Failure, Loop
+from labkit.control.root_ca import RootCertificates
 from labkit.control.store import Raw, Store
 from labkit.endpoints.controllers import EndpointSlices, LegacyEndpoints, Mirroring
 from labkit.errors import LabError
@@ -38,8 +40,10 @@ MOST_REPLICAS = 5000  # a slip of the finger would else keep the lab busy until 
 class Plane:
     """The store with its reconcile loop: whatever changes is settled before control does anything else."""
 
-    def __init__(self, seed: int, work: Work, pace: Pace) -> None:
+    def __init__(self, seed: int, work: Work, pace: Pace, kept: str = "", synchronous: str = "NORMAL") -> None:
         self.store = Store(seed)
+        if kept:
+            restore(self.store, kept, synchronous)
         self.admission = Admission(self.store)
         ServiceAdmission(self.store).register(self.admission)
         self._work = work
@@ -48,10 +52,12 @@ class Plane:
         register_pods(self.admission, self.store)
         for kind in SCALED:
             self.admission.validate(kind, _affordable)
+        self.root_certificates = RootCertificates(self.store)
         every: list[Controller] = [
             Namespaces(self.store),
             Definitions(self.store),
             ServiceAccounts(self.store),
+            self.root_certificates,
             Aggregation(self.store),
             GarbageCollector(self.store),
             *controllers.workloads(self.store, self.admission.create),
@@ -65,7 +71,7 @@ class Plane:
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
         create_initial(self.admission)
-        for raw in bootstrap.objects():
+        for raw in missing(self.store, bootstrap.objects()):
             self.store.create(raw)
 
     def handlers(self) -> dict[str, Handler]:

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from labkit.api.objects import Pod
+from labkit.apiserver.verbs.pods import LogOptions
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kubelet import Kubelet
-from labkit.cluster.logs import LogOptions, Logs
+from labkit.cluster.logs import Logs
 from labkit.cluster.node_rules import NodeRules
 from labkit.control.store import Raw, Store
 from labkit.errors import NotFound

@@ -27,6 +27,7 @@ class Waiting:
         self._plane = plane
         self._known = known
         self._store = plane.store
+        self._warnings: dict[str, str] = {}  # read only where a wait has failed: they are many
         self._changed = asyncio.Event()
         self._store.watch(None, self._heard, initial=False)
 
@@ -49,6 +50,7 @@ class Waiting:
                 await self._settle()
         except TimeoutError:
             what = f"{kind.lower()}/{name}" if kind else "the cluster"
+            self._warnings = self._latest_warnings()
             reasons = self._missing(kind, namespace, name) or ["its nodes are still being set up"]
             raise WaitTimeout(
                 f"{what} is not ready after {timeout:g} s: {'; '.join(reasons[:5])}", reasons=reasons
@@ -105,9 +107,13 @@ class Waiting:
             return []
         if pod.status.phase == "Failed" and any(ref.kind == "Job" for ref in pod.metadata.owner_references):
             return []  # the Job says what that means
-        reasons = {c.type: c.message for c in pod.status.conditions if c.status == "False" and c.message}
-        why = reasons.get("Ready") or reasons.get("PodScheduled") or "it has not been started yet"
-        return [f"pod {name}: {why}"]
+        return [f"pod {name}: {_why(pod, self._warnings.get(pod.metadata.uid, ''))}"]
+
+    def _latest_warnings(self) -> dict[str, str]:
+        """What was last complained of, by the uid of the object that it is about."""
+        warnings = [e for e in self._store.list("Event") if e.get("type") == "Warning"]
+        warnings.sort(key=lambda e: (e.get("lastTimestamp") or "", self._store.created(e)))
+        return {e["involvedObject"].get("uid", ""): e.get("message", "") for e in warnings}
 
     def _pods(self, owner: Raw) -> list[str]:
         """What keeps the pods of a workload from being ready."""
@@ -131,3 +137,9 @@ class Waiting:
         if not pods:
             return [f"Service {name} selects {selector}, and no pod of namespace {namespace} has these labels"]
         return [f"Service {name} has no ready endpoint", *(r for p in pods for r in self._pod(namespace, p.name))]
+
+
+def _why(pod: Pod, warning: str) -> str:
+    """Why a pod is not ready: what was last complained of says most, the conditions what is left."""
+    reasons = {c.type: c.message for c in pod.status.conditions if c.status == "False" and c.message}
+    return reasons.get("PodScheduled") or warning or reasons.get("Ready") or "it has not been started yet"

@@ -17,12 +17,14 @@ from labkit.api import convert
 from labkit.api.problem import Problem
 from labkit.api.schema import definition
 from labkit.control import status
-from labkit.control.admission import Admission
+from labkit.control.admission import Admission, Options
 from labkit.control.merge import merge
 from labkit.control.store import Raw, copy, key_of
 from labkit.errors import ApiError
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+AS_KUBECTL = Options(manager="kubectl-client-side-apply")
+"""Its name in `metadata.managedFields`: so kubectl, too, can go on with what was applied here, in either way."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -57,12 +59,12 @@ def _apply(admission: Admission, given: Raw) -> dict[str, str]:
         raise status.undecodable(wanted, [problem])
     current = admission.store.find(kind, namespace, name)
     if current is None:
-        stored = admission.create(wanted)
+        stored = admission.create(wanted, AS_KUBECTL)
         result = "created"
     else:
         shape = definition(wanted["apiVersion"], kind) or {}
         last = msgspec.json.decode(current["metadata"].get("annotations", {}).get(LAST_APPLIED, "{}"))
-        stored = admission.replace(merge(last, wanted, current, shape))
+        stored = admission.replace(merge(last, wanted, current, shape), AS_KUBECTL)
         result = "unchanged" if stored is current else "configured"
     return {"kind": kind, "namespace": namespace, "name": stored["metadata"]["name"], "result": result}
 

@@ -18,9 +18,10 @@ INITIAL = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
 def create_initial(admission: Admission) -> None:
-    """The namespaces that a cluster starts with."""
+    """The namespaces that a cluster starts with, those that it has not yet."""
     for name in INITIAL:
-        admission.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        if admission.store.find("Namespace", "", name) is None:
+            admission.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
 
 def leaving(store: Store, name: str) -> bool:

@@ -21,16 +21,18 @@ VERSIONED = re.compile(r"kubectl\.1\.(\d+)")
 
 
 def find() -> str:
-    """Path of the newest kubectl. Raises `CommandError` where there is none.
-
-    Some installations have a dispatcher by that name, which asks the server first: its programs lie beside it.
-    """
+    """Path of the newest kubectl. Raises `CommandError` where there is none."""
     found = shutil.which("kubectl")
     if found is None:
         raise CommandError(MISSING)
-    beside = Path(found).resolve().parent
-    versions = {int(match[1]): path for path in beside.iterdir() if (match := VERSIONED.fullmatch(path.name))}
-    return str(versions[max(versions)]) if versions else found
+    programs = versions(found)
+    return programs[max(programs)] if programs else found
+
+
+def versions(program: str) -> dict[int, str]:
+    """The programs, by minor version, that lie beside one which only asks the server and then runs one of them."""
+    beside = Path(program).resolve().parent
+    return {int(match[1]): str(path) for path in beside.iterdir() if (match := VERSIONED.fullmatch(path.name))}
 
 
 def run(command: str | Sequence[str], kubeconfig: Path, stdin: str, timeout: float) -> Output:
@@ -47,7 +49,7 @@ def run(command: str | Sequence[str], kubeconfig: Path, stdin: str, timeout: flo
             text=True,
             errors="replace",
             timeout=timeout,
-            env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+            env={**os.environ, "KUBECONFIG": str(kubeconfig), "KUBECACHEDIR": str(kubeconfig.parent / "cache")},
         )
     except subprocess.TimeoutExpired:
         raise CommandError(f"{shown!r} did not end within {timeout:g} s") from None

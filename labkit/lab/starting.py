@@ -9,12 +9,13 @@ from threading import Thread
 from typing import Any
 
 from labkit.errors import LabError, MissingFeature, NoSandbox
-from labkit.lab import arguments, choice
+from labkit.lab import arguments, choice, state
 from labkit.lab.door import Door
 from labkit.lab.lab import Lab
 from labkit.lab.progress import Progress
 from labkit.sandbox.channel import Handler
 from labkit.sandbox.start import MEMORY, Sandbox
+from labkit.sandbox.state import INSIDE
 
 ENTRY = "labkit.cluster.main:main"
 
@@ -34,6 +35,7 @@ def start(
     seed: int = 0,
     pace: float = 5.0,
     name: str = "lab",
+    keep: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Lab:
     """Start a cluster and return it, with DNS answering.
@@ -50,9 +52,11 @@ def start(
     pace      how many times sooner than in a real cluster a silent node is given up, and its pods are evicted; 1 is
               real: 50 s, and 300 s more
     name      an earlier lab of this name in this process is closed first
+    keep      the lab of this name comes back: its objects are kept in a file in the user's state directory
     progress  called with each step in words; without one, a notebook shows a line while it starts
     Raises `LabError` for arguments out of range, `NoSandbox` where this machine has no sandbox for the lab,
-    `MissingFeature` where the one that was asked for lacks what the lab needs.
+    `MissingFeature` where the one that was asked for lacks what the lab needs, `StateError` where what was kept cannot
+    be used.
     """
     link = link or {}
     wanted = sandbox or os.environ.get("LABKIT_SANDBOX", "") or "auto"
@@ -61,6 +65,7 @@ def start(
     arguments.check_sandbox(wanted, memory, needs)
     if earlier := _open.pop(name, None):
         earlier.close()
+    kept = str(state.folder(name)) if keep else ""
     shown = Progress()
     say = progress or shown
     asked = {
@@ -71,7 +76,7 @@ def start(
     with shown:
         for kind in choice.attempts(wanted):
             try:
-                running, facts, door = _start(kind, memory, asked, say)
+                running, facts, door = _start(kind, memory, kept, asked, say)
             except (NoSandbox, MissingFeature) as error:
                 refused[kind] = error
                 continue
@@ -82,7 +87,7 @@ def start(
 
 
 def _start(
-    kind: str, memory: int, asked: dict[str, Any], say: Callable[[str], None]
+    kind: str, memory: int, kept: str, asked: dict[str, Any], say: Callable[[str], None]
 ) -> tuple[Sandbox, dict[str, Any], Door]:
     """One attempt: the sandbox, the facts about the lab in it, and the way to its API."""
     if kind == "uml" and not asked["variant"]:
@@ -90,9 +95,10 @@ def _start(
     door = Door()
     heard: dict[str, Handler] = {"progress": lambda step: say(step)}
     inherited = [door.listener.fileno()] if kind == "namespaces" else []
+    asked |= {"kept": INSIDE if kept else "", "synchronous": "FULL" if kind == "uml" else "NORMAL"}
     sandbox = None
     try:
-        sandbox = Sandbox(ENTRY, kind, heard, memory, str(door.folder), inherited)
+        sandbox = Sandbox(ENTRY, kind, heard, memory, str(door.folder), kept, inherited)
         Thread(target=_import_pandas, daemon=True).start()
         facts = sandbox.call("start", **asked, listener=inherited[0] if inherited else -1)
         door.open(sandbox)

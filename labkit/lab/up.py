@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
+import shlex
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
-from labkit.errors import WaitTimeout
+from labkit.errors import LabError, WaitTimeout
 from labkit.lab.starting import start
 
 PATIENCE = 10.0  # seconds for the manifests' pods to be ready; what is not is said, and may still become so
 
 
-def up(nodes: int, zones: Sequence[str], cni: str, manifests: Sequence[str], sandbox: str = "") -> int:
+def up(
+    nodes: int, zones: Sequence[str], cni: str, manifests: Sequence[str], sandbox: str = "", kubeconfig: str = ""
+) -> int:
     """Start a lab, apply the manifests, show what runs, wait for a signal, end the lab.
 
+    kubeconfig  a path that leads to the lab's kubeconfig for as long as the lab runs
     Raises `LabError` for wrong arguments and manifests, and where the lab ends by itself.
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in its background with SIGINT ignored
@@ -22,6 +28,7 @@ def up(nodes: int, zones: Sequence[str], cni: str, manifests: Sequence[str], san
     try:
         with start(nodes, zones, cni=cni, sandbox=sandbox, progress=_say) as lab:
             print(lab)  # noqa: T201
+            linked = _link(lab.kubeconfig, kubeconfig)
             for manifest in manifests:
                 print(lab.apply(manifest).to_string(index=False))  # noqa: T201
             try:
@@ -30,11 +37,28 @@ def up(nodes: int, zones: Sequence[str], cni: str, manifests: Sequence[str], san
                 print(f"\n{late}")  # noqa: T201
             for table in (lab.nodes(), lab.services(None), lab.pods(None)):
                 print(f"\n{table.to_string(index=False)}")  # noqa: T201
-            print("\nThe lab runs. Ctrl-C ends it.", flush=True)  # noqa: T201
+            print(f"\nexport KUBECONFIG={shlex.quote(str(linked))}")  # noqa: T201
+            print("The lab runs. Ctrl-C ends it.", flush=True)  # noqa: T201
             lab.join()
     except KeyboardInterrupt:
         print("The lab has ended; nothing is left of it.", flush=True)  # noqa: T201
     return 0
+
+
+def _link(made: Path, wanted: str) -> Path:
+    """Write the kubeconfig where it is wanted, too. Raises `LabError` where that cannot be, or where a file is."""
+    if not wanted:
+        return made
+    path = Path(wanted).absolute()
+    try:
+        if path.is_symlink() and not path.exists():  # of a lab that was killed
+            path.unlink()
+        path.symlink_to(made)
+    except OSError as error:
+        remedy = "Name a file that does not exist yet, in a folder of yours."
+        raise LabError(f"cannot make {path}: {error.strerror}. {remedy}") from None
+    atexit.register(path.unlink, missing_ok=True)
+    return path
 
 
 def _say(step: str) -> None:

@@ -20,10 +20,12 @@ from pathlib import Path
 
 import msgspec
 
+from labkit.errors import CommandError
 from labkit.sandbox import syscalls
 
 LAB = Path("/run/pods")
 """The lab's own files, those of all pods' volumes among them: no container sees it."""
+FAILED = 1
 _HIDDEN = ("pods", "netns")  # in /run
 _OLD = "/.old"
 _TMPFS_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV
@@ -52,16 +54,19 @@ class Filesystem:
         return os.fstat(self._descriptor).st_ino if self._descriptor >= 0 else None
 
     def enter(self) -> None:
-        """Move this thread, which is in the pod's view, into it for good. Raises `OSError` where a mount fails."""
+        """Move this thread, which is in the pod's view, into it for good. Raises `CommandError` where a mount fails."""
         with self._lock:
             if self._closed:
-                raise OSError("the container has ended")
+                raise CommandError("the container has ended", code=FAILED)
             if self._descriptor >= 0:
                 syscalls.setns(self._descriptor, syscalls.CLONE_NEWNS)
                 return
             syscalls.unshare(syscalls.CLONE_NEWNS)
-            if self._mounts:
-                _Tree().mount(self._mounts)
+            try:
+                if self._mounts:
+                    _Tree().mount(self._mounts)
+            except OSError as error:
+                raise CommandError(f"failed to mount the container's volumes: {error}", code=FAILED) from error
             self._descriptor = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
 
     async def end(self) -> None:
@@ -161,4 +166,7 @@ def _show(old: str, new: Path, directory: str) -> None:
             syscalls.mount(old, str(new), flags=syscalls.MS_BIND | syscalls.MS_REC)
     else:
         new.touch()
-        syscalls.mount(old, str(new), flags=syscalls.MS_BIND)
+        try:
+            syscalls.mount(old, str(new), flags=syscalls.MS_BIND)
+        except FileNotFoundError:  # a file without a name, as a view's resolv.conf is, can be bound once only
+            new.write_bytes(Path(old).read_bytes())

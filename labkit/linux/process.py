@@ -67,6 +67,11 @@ class Process:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
 
+    def terminate(self) -> None:
+        """SIGTERM for the program itself, as container runtimes send it to the first process of a container only."""
+        if self.running:
+            os.kill(self.pid, signal.SIGTERM)
+
     def _exited(self) -> None:
         code = self._popen.wait()
         self._loop.remove_reader(self._pidfd)

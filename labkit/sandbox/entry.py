@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from labkit.errors import NoSandbox, to_wire
+from labkit.errors import LabError, to_wire
 from labkit.sandbox.channel import EVENT, OPEN, Stream, frame
 
 Entry = Callable[[Stream], None]
@@ -52,7 +52,7 @@ def run(channel: Stream, entry: Entry) -> int:
     return 0
 
 
-def failed(channel: Stream, error: NoSandbox) -> int:
+def failed(channel: Stream, error: LabError) -> int:
     """Tell the client why there is no lab; returns the launcher's exit code."""
     write(channel, frame(EVENT, 0, "failed", {"error": to_wire(error)}))
     return FAILED

@@ -1,6 +1,7 @@
-"""The first process inside User-Mode Linux: `python -m labkit.sandbox.guest ENTRY`. Mounts, modules, then the lab.
+"""The first process in User-Mode Linux: `python -m labkit.sandbox.guest ENTRY STATE`. Mounts, modules, the lab.
 
     /                     the host's files, read-only          /run /tmp /var/tmp /dev/shm   fresh tmpfs
+    /run/labkit/state     the folder STATE of the host, writable: the lab's kept state
     /proc /sys /dev       the guest's own                      /dev/ttyS0, ttyS1             channel, stderr
 
 It forks the lab and reaps what loses its parent; when the lab ends, it switches the machine off.
@@ -20,10 +21,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from labkit.errors import NoSandbox
-from labkit.sandbox import entry, syscalls
+from labkit.sandbox import entry, state, syscalls
 from labkit.sandbox.modules import Modules
-from labkit.sandbox.mounts import SCRATCH, empty
-from labkit.sandbox.uml import ENDED, MODULES, STARTED
+from labkit.sandbox.mounts import GUARDED, SCRATCH, empty
+from labkit.sandbox.uml import ENDED, MODULES, NONE, STARTED
 
 LOADED = (
     "bpfilter", "br_netfilter", "bridge", "ipt_REJECT", "iptable_filter", "iptable_nat", "iptable_raw",
@@ -39,7 +40,7 @@ MODPROBE = Path("/run/labkit/modprobe")
 def main(argv: list[str]) -> NoReturn:
     """Run the lab; never returns."""
     try:
-        code = _live(argv[0])
+        code = _live(argv[0], argv[1])
         termios.tcdrain(sys.stderr.fileno())
         _console(f"{ENDED}{code}")
     except BaseException:
@@ -49,8 +50,11 @@ def main(argv: list[str]) -> NoReturn:
         signal.pause()
 
 
-def _live(name: str) -> int:
+def _live(name: str, kept: str) -> int:
     _mount()
+    if kept != NONE:
+        Path(state.INSIDE).mkdir(parents=True)
+        syscalls.mount("none", state.INSIDE, "hostfs", GUARDED, kept)
     channel, errors = _serial("/dev/ttyS0"), _serial("/dev/ttyS1")
     for fd in (1, 2):
         os.dup2(errors.fileno(), fd)

@@ -2,6 +2,7 @@
 
     host's tree     read-only, in one recursive step      /run /tmp /var/tmp /dev/shm   fresh tmpfs
     /proc           fresh, for the new PID namespace       /proc/sys/net                 writable: the lab's own network
+    /run/labkit/state   the folder of the lab's kept state, writable, where it has one
     the rest of /proc/sys, sysrq-trigger, …                read-only: they are the host's
 
 The sandbox's root may be the host's root in the eyes of /proc and /sys, which ask for the user's number and not for
@@ -19,31 +20,44 @@ from contextlib import suppress
 from pathlib import Path
 
 from labkit.errors import NoSandbox
-from labkit.sandbox import syscalls
+from labkit.sandbox import state, syscalls
 
 SCRATCH = ("/run", "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - fresh tmpfs mounts, not the host's directories
 HOST_KNOBS = ("acpi", "asound", "bus", "fs", "irq", "scsi", "sysrq-trigger", "kcore", "latency_stats", "timer_list")
 WRITABLE = {"/proc", "/proc/sys/net", *SCRATCH}
+GUARDED = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 
 
-def fence() -> None:
+def fence(kept: str = "") -> None:
     """Make the mounts of the picture above in this process's (private) mount namespace, then verify them.
 
+    kept: the folder of the lab's state, if it has one.
     Raises `NoSandbox` where one of them fails: the sandbox must not start half fenced.
     """
     try:
         syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+        folder = os.open(kept, os.O_PATH | os.O_CLOEXEC) if kept else -1
         syscalls.make_read_only("/")
         _proc()
         for directory in SCRATCH:
             if Path(directory).is_dir() and not Path(directory).is_symlink():
                 empty(directory)
+        if kept:
+            _show(folder)
     except OSError as error:
         raise NoSandbox(
             f"the host's files could not be made read-only inside the lab ({error}); the lab was not started. "
             "A kernel of 5.12 or later is needed: `labkit doctor` says more"
         ) from error
-    verify()
+    verify({state.INSIDE} if kept else set())
+
+
+def _show(folder: int) -> None:
+    """Mount the folder behind a descriptor where the lab looks for its state: the one thing of the host to write to."""
+    Path(state.INSIDE).mkdir(parents=True)
+    syscalls.mount(f"/proc/thread-self/fd/{folder}", state.INSIDE, flags=syscalls.MS_BIND)
+    syscalls.mount("none", state.INSIDE, flags=syscalls.MS_REMOUNT | syscalls.MS_BIND | GUARDED)
+    os.close(folder)
 
 
 def empty(directory: str) -> None:
@@ -60,9 +74,9 @@ def empty(directory: str) -> None:
         os.close(fd)
 
 
-def verify() -> None:
+def verify(also: set[str]) -> None:
     """Raise `NoSandbox` if anything of the host's is still writable."""
-    exposed = [point for point, options in _mounts() if "rw" in options and point not in WRITABLE]
+    exposed = [point for point, options in _mounts() if "rw" in options and point not in WRITABLE | also]
     if exposed or not os.statvfs("/").f_flag & os.ST_RDONLY:
         raise NoSandbox(f"still writable inside the lab: {', '.join(exposed) or '/'}; the lab was not started")
 

@@ -1,4 +1,4 @@
-"""The launcher of the `namespaces` sandbox: `python -m labkit.sandbox.namespaces ENTRY CHANNEL_FD CLIENT_PID FOLDER`.
+"""The launcher of the `namespaces` kind: `-m labkit.sandbox.namespaces ENTRY CHANNEL_FD CLIENT_PID FOLDER STATE`.
 
     client (the notebook's kernel)
       └ launcher          watches the client and the lab by pidfd; when either ends, so does the other
@@ -20,8 +20,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from labkit.errors import NoSandbox
-from labkit.sandbox import syscalls
+from labkit.errors import NoSandbox, StateError
+from labkit.sandbox import state, syscalls
 from labkit.sandbox.entry import Entry, Folder, failed, prepare, run
 from labkit.sandbox.mounts import fence
 
@@ -32,14 +32,19 @@ INSIDE = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
 def main(argv: list[str]) -> int:
     """Run the lab until it or its client ends; the exit code is the lab's."""
     entry_name, channel_fd, client_pid, folder = argv[0], int(argv[1]), int(argv[2]), Folder(argv[3])
+    kept = argv[4]
     client = os.pidfd_open(client_pid)
     if os.getppid() != client_pid:
         return 1  # the client has gone already, its number may be somebody else's
     channel = socket.socket(fileno=channel_fd)
     try:
         entry = prepare(entry_name)
+        if kept:
+            state.hold(kept)
         _user_namespace()
         syscalls.unshare(FENCED)
+    except StateError as error:
+        return failed(channel, error)
     except OSError as error:
         return failed(channel, NoSandbox(_why_not(error)))
     alive, hold = os.pipe()
@@ -48,7 +53,7 @@ def main(argv: list[str]) -> int:
         os.close(hold)
         folder.close()
         try:
-            _init(channel, alive, entry)
+            _init(channel, alive, entry, kept)
         finally:
             os._exit(4)
     os.close(alive)
@@ -71,13 +76,13 @@ def _watch(client: int, init: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(init, 0)[1])
 
 
-def _init(channel: socket.socket, alive: int, entry: Entry) -> NoReturn:
+def _init(channel: socket.socket, alive: int, entry: Entry, kept: str) -> NoReturn:
     """Pid 1: fence the file system, start the lab, reap. Never returns."""
     syscalls.die_with_parent(signal.SIGKILL)
     if select.select([alive], [], [], 0)[0]:
         os._exit(1)  # the launcher ended before the line above took hold
     try:
-        fence()
+        fence(kept)
         _user_namespace(syscalls.CLONE_NEWNS)
         syscalls.unshare(INSIDE)
         syscalls.sethostname("labkit")

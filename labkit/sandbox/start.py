@@ -30,6 +30,7 @@ class Sandbox:
     kind      "namespaces", or "uml" with a kernel of its own that has `memory` megabytes
     handlers  event name -> function, called in the channel's thread
     folder    a folder of the host that goes with the sandbox, however that ends
+    state     a folder of the host that the lab may write to, alone: its kept state (`labkit.sandbox.state`)
     fds       descriptors that the lab inherits under their numbers; a kernel of its own inherits none
     Raises `SandboxError` where the sandbox cannot be made.
     """
@@ -41,6 +42,7 @@ class Sandbox:
         handlers: Mapping[str, Handler] | None = None,
         memory: int = MEMORY,
         folder: str = "",
+        state: str = "",
         fds: Sequence[int] = (),
     ) -> None:
         mine, theirs = socket.socketpair()
@@ -49,7 +51,7 @@ class Sandbox:
         self._failure: LabError | None = None
         self._stderr: deque[str] = deque(maxlen=200)
         command = [sys.executable, "-P", "-m", LAUNCHERS[kind], entry, str(theirs.fileno()), str(os.getpid())]
-        command += [folder]
+        command += [folder, state]
         command += [str(memory)] if kind == "uml" else []
         with theirs:
             self.process = subprocess.Popen(

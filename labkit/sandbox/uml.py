@@ -1,4 +1,4 @@
-"""The launcher of the `uml` sandbox: `python -m labkit.sandbox.uml ENTRY CHANNEL_FD CLIENT_PID FOLDER MEGABYTES`.
+"""The launcher of the `uml` sandbox: `python -m labkit.sandbox.uml ENTRY CHANNEL_FD CLIENT_PID FOLDER STATE MEGABYTES`.
 
     client (the notebook's kernel)
       └ launcher             watches the client
@@ -25,8 +25,8 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
-from labkit.errors import NoSandbox
-from labkit.sandbox import landlock, remedies, seccomp, syscalls
+from labkit.errors import NoSandbox, StateError
+from labkit.sandbox import landlock, remedies, seccomp, state, syscalls
 from labkit.sandbox.entry import Folder, failed
 
 KERNEL = "linux.uml"
@@ -34,18 +34,14 @@ MODULES = Path("/usr/lib/uml/modules")
 STARTED, ENDED = "labkit: the guest has started", "labkit: the lab has ended with code "
 SCRATCH = ("/dev/shm", "/tmp", "/var/tmp")  # noqa: S108 - where the memory may lie, the best first
 ROOM = 64 << 20  # bytes that are left to others where it lies
+NONE = "-"  # in place of a folder (the kernel puts arguments of its own behind those of its first process)
 KEPT = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS")
 
 
 def main(argv: list[str]) -> int:
     """Run the lab until it or its client ends; the exit code is the lab's."""
-    entry, channel_fd, client_pid, folder, megabytes = (
-        argv[0],
-        int(argv[1]),
-        int(argv[2]),
-        Folder(argv[3]),
-        int(argv[4]),
-    )
+    entry, channel_fd, client_pid, folder, kept = argv[0], int(argv[1]), int(argv[2]), Folder(argv[3]), argv[4]
+    megabytes = int(argv[5])
     client = os.pidfd_open(client_pid)
     if os.getppid() != client_pid:
         return 1  # the client has gone already, its number may be somebody else's
@@ -53,9 +49,11 @@ def main(argv: list[str]) -> int:
     errors = os.dup(sys.stderr.fileno())  # the kernel's own number 2 is its console
     try:
         program = _kernel()
+        if kept:
+            state.hold(kept)
         scratch = tempfile.mkdtemp(prefix="labkit-", dir=_scratch(megabytes << 20))
-        command = [program, *_arguments(entry, scratch, megabytes, channel.fileno(), errors)]
-    except NoSandbox as error:
+        command = [program, *_arguments(entry, kept, scratch, megabytes, channel.fileno(), errors)]
+    except (NoSandbox, StateError) as error:
         return failed(channel, error)
     syscalls.adopt_orphans()
     alive, hold = os.pipe()
@@ -65,15 +63,15 @@ def main(argv: list[str]) -> int:
         folder.close()
         code = 1
         try:
-            code = _keep(alive, channel, errors, command, scratch)
+            code = _keep(alive, channel, errors, command, scratch, kept)
         except BaseException:
             sys.excepthook(*sys.exc_info())
         _end(scratch)
         os._exit(code)
     os.close(alive)
     channel.close()
-    kept = os.pidfd_open(keeper)
-    _first_of(client, kept)
+    kept_alive = os.pidfd_open(keeper)
+    _first_of(client, kept_alive)
     os.close(hold)  # the keeper's sign
     code = os.waitstatus_to_exitcode(os.waitpid(keeper, 0)[1])
     _end(scratch)
@@ -81,12 +79,12 @@ def main(argv: list[str]) -> int:
     return code
 
 
-def _keep(launcher: int, channel: socket.socket, errors: int, command: list[str], scratch: str) -> int:
+def _keep(launcher: int, channel: socket.socket, errors: int, command: list[str], scratch: str, kept: str) -> int:
     """Run the kernel until it or the launcher ends; tell the client where it did not come up."""
     syscalls.adopt_orphans()
 
     def fence() -> None:
-        landlock.only_below([scratch, "/dev/null"])
+        landlock.only_below([scratch, "/dev/null", *([kept] if kept else [])])
         seccomp.keep_metadata()
 
     environment = {"TMPDIR": scratch, "HOME": scratch, "PATH": os.environ.get("PATH", os.defpath)}
@@ -193,7 +191,7 @@ def _scratch(size: int) -> str:
     raise NoSandbox(remedies.no_room(size >> 20, reasons))
 
 
-def _arguments(entry: str, scratch: str, megabytes: int, channel: int, errors: int) -> list[str]:
+def _arguments(entry: str, kept: str, scratch: str, megabytes: int, channel: int, errors: int) -> list[str]:
     """The kernel's command line, with the first process and its environment in it.
 
     Source: Documentation/virt/uml/user_mode_linux_howto_v2.rst, admin-guide/kernel-parameters.rst.
@@ -206,7 +204,7 @@ def _arguments(entry: str, scratch: str, megabytes: int, channel: int, errors: i
         f"uml_dir={scratch}", "umid=lab", "quiet", "loglevel=1", "panic=-1",
         "initcall_blacklist=raid6_select_algo",  # a benchmark, one second of the start
         *environment,
-        _quoted(f"init={sys.executable}"), "--", "-P", "-m", "labkit.sandbox.guest", entry,
+        _quoted(f"init={sys.executable}"), "--", "-P", "-m", "labkit.sandbox.guest", entry, _quoted(kept or NONE),
     ]  # fmt: skip
 
 

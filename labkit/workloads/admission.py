@@ -1,7 +1,6 @@
-"""What the API server adds to a pod as it is written: its ServiceAccount and its first phase.
+"""What the API server adds to a pod as it is written: its ServiceAccount, the volume with its token, its first phase.
 
-Source: kubernetes/plugin/pkg/admission/serviceaccount/admission.go, pkg/registry/core/pod/strategy.go of v1.34. Left
-out: the token volume, since no pod here talks to the API with it.
+Source: kubernetes/plugin/pkg/admission/serviceaccount/admission.go, pkg/registry/core/pod/strategy.go of v1.34.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from labkit.api.problem import Problem
 from labkit.control import status
 from labkit.control.admission import Admission
 from labkit.control.store import Store
+from labkit.workloads import token_volume
 
 Raw = dict[str, Any]
 
@@ -23,15 +23,18 @@ def register(admission: Admission, store: Store) -> None:
 
 
 def complete(store: Store, new: Raw, old: Raw | None) -> Iterable[Problem]:
-    """Set `serviceAccountName` and phase. Raises Forbidden for a ServiceAccount that does not exist."""
+    """Set `serviceAccountName`, token volume and phase. Raises Forbidden for a ServiceAccount that does not exist."""
     if old is not None or "spec" not in new:  # without a spec, validation refuses it
         return ()
     metadata = new["metadata"]
     account = new["spec"].setdefault("serviceAccountName", "default")
     # A namespace's own `default` may be on its way yet, together with the namespace.
-    if account != "default" and store.find("ServiceAccount", metadata["namespace"], account) is None:
+    found = store.find("ServiceAccount", metadata["namespace"], account)
+    if account != "default" and found is None:
         where = f"{metadata['namespace']}/{account}"
         why = f'error looking up service account {where}: serviceaccount "{account}" not found'
         raise status.forbidden("Pod", metadata.get("name") or metadata.get("generateName", ""), why)
+    if token_volume.wanted(new["spec"], found):
+        token_volume.add(new["spec"], metadata["namespace"], store)
     new["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
     return ()

@@ -12,14 +12,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from labkit.api.objects import Container, LifecycleHandler
 from labkit.errors import CommandError
 from labkit.linux import execute
 from labkit.linux.execute import Completed
+from labkit.linux.process import NOT_EXECUTABLE, NOT_FOUND
 from labkit.workloads import environment, hooks, images, states
+from labkit.workloads.background import Background
 from labkit.workloads.backoff import Backoff
 from labkit.workloads.container_files import ContainerFiles
 from labkit.workloads.deadline import Deadline
@@ -66,7 +67,7 @@ class ContainerRun:
         self._variables: dict[str, str] = {}
         self._health: Health | None = None
         self._probing: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     @property
     def running(self) -> bool:
@@ -128,8 +129,8 @@ class ContainerRun:
         try:
             await self._launch(behaviour)
         except CommandError as error:
-            message = f"{error.message}: {NOT_INSTALLED}" if "volume" not in error.details else error.message
-            self._fail("RunContainerError", message)
+            missing = error.details.get("code") in (NOT_FOUND, NOT_EXECUTABLE)
+            self._fail("RunContainerError", f"{error.message}: {NOT_INSTALLED}" if missing else error.message)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 self._fail("CreateContainerError", str(error))
@@ -142,30 +143,29 @@ class ContainerRun:
         """Something that the container may have missed has changed."""
         if self._unconfigured and not self._stopping:
             self._unconfigured = False
-            self._later(self.start())
+            self._background.start(self.start())
 
-    async def stop(self, deadline: Deadline) -> None:
-        """End it for good: preStop hook, SIGTERM, at the deadline SIGKILL; returns when nothing of it is left."""
+    async def stop(self, deadline: Deadline, withdrawn: asyncio.Event | None = None) -> None:
+        """End it for good: preStop hook, SIGTERM, at the deadline SIGKILL; returns when nothing of it is left.
+
+        `withdrawn`: a server goes on serving until this is set.
+        """
         self._stopping = True
         if self.running:
             self._event("Normal", "Killing", f"Stopping container {self.spec.name}")
-            await self._end(deadline, self._pod.withdrawn)
+            await self._end(deadline, withdrawn)
         self._over = True
         await self.files.close()
         await self._clear()
-        for task in self._tasks:
-            task.cancel()
+        self._background.cancel()
         self.ended.set()
 
     async def _launch(self, behaviour: images.Behaviour) -> None:
         if isinstance(behaviour, images.Serve):
             self.task = Served(self._pod.place, behaviour, self.log, self.exited, self.run)
         elif isinstance(behaviour, images.Execute):
-            filesystem = await self.files.open(self._variables)
-            cwd = self.spec.working_dir or "/"
-            self.task = await RealProcess.start(
-                self._pod.place, behaviour.argv, self.log, self.exited, self._variables, cwd, filesystem
-            )
+            inside = await self.inside()
+            self.task = await RealProcess.start(self._pod.place, behaviour.argv, self.log, self.exited, inside)
             if self._stopping:  # meanwhile
                 await self._clear()
                 return
@@ -184,7 +184,7 @@ class ContainerRun:
             self._health = Health(
                 self.spec, self._pod.place, self.run, self._set_started, self._set_ready, self._kill, self._unhealthy
             )
-            self._probing = self._later(self._health.watch())
+            self._probing = self._background.start(self._health.watch())
         if not self.spec.startup_probe:
             self.started.set()
             self.ready = not self.spec.readiness_probe
@@ -213,9 +213,9 @@ class ContainerRun:
         self.log.close()
         again = self._restart_policy == "Always" or (self._restart_policy == "OnFailure" and code)
         if again and not self._stopping:
-            self._later(self._again())
+            self._background.start(self._again())
         else:
-            self._later(self._clear())
+            self._background.start(self._clear())
             self.ended.set()
         self._pod.changed()
 
@@ -288,13 +288,7 @@ class ContainerRun:
         failed = self.spec.startup_probe if probe == "startup" else self.spec.liveness_probe
         grace = failed.termination_grace_period_seconds if failed else None
         pods = self._pod.pod.spec.termination_grace_period_seconds
-        self._later(self._end(Deadline(pods if grace is None else grace)))
+        self._background.start(self._end(Deadline(pods if grace is None else grace)))
 
     def _event(self, kind: str, reason: str, message: str) -> None:
         self._pod.event(self.spec.name, kind, reason, message)
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task

@@ -34,7 +34,6 @@ class PodRun:
         self.main = [self._container(c, policy) for c in spec.containers]
         self.uses = volumes.references(shared.pod)
         self._starting: asyncio.Task[None] | None = None
-        self._initialized = False
         self._news = asyncio.Event()
         self._deadline: Deadline | None = None
         self._over: asyncio.Task[None] | None = None
@@ -42,12 +41,10 @@ class PodRun:
     async def start(self) -> None:
         """Start the containers; what takes longer than that of the built-in servers goes on in the background."""
         quick = not self.init and not any(c.spec.lifecycle for c in self.main)
-        if quick and not self.shared.pod.spec.volumes:
+        if quick and self._missing() is None:
             await self._start_main()
         else:
             self._starting = asyncio.get_running_loop().create_task(self._start())
-            if quick and self._missing() is None:
-                await asyncio.wait([self._starting])
 
     async def stop(self, grace: float) -> None:
         """End all containers within `grace` seconds; called again, it can only shorten the time."""
@@ -125,25 +122,23 @@ class PodRun:
     async def _start_main(self) -> None:
         for container in self.main:
             await container.start()
-        self._initialized = True
         if any(c.spec.restart_policy == "Always" for c in self.init):
             await asyncio.gather(*(container.ended.wait() for container in self.main))
             await self._stop_sidecars(Deadline(self.shared.pod.spec.termination_grace_period_seconds))
 
     async def _stop(self, deadline: Deadline) -> None:
-        if self._starting and not self._initialized:
-            self._starting.cancel()
-        await asyncio.gather(*(container.stop(deadline) for container in self.main))
-        await self._stop_sidecars(deadline)
         if self._starting:
             self._starting.cancel()
+        withdrawn = self.shared.withdrawn
+        await asyncio.gather(*(container.stop(deadline, withdrawn) for container in self.main))
+        await self._stop_sidecars(deadline, withdrawn)
         inode = views.mounts(self.place)
         if inode is not None:
             await filesystem.end_members(inode)  # what commands run in the pod left behind
         views.forget(self.place)
         self.shared.volumes.remove()
 
-    async def _stop_sidecars(self, deadline: Deadline) -> None:
+    async def _stop_sidecars(self, deadline: Deadline, withdrawn: asyncio.Event | None = None) -> None:
         """Init containers end after all others, in the reverse order of their start."""
         for container in reversed(self.init):
-            await container.stop(deadline)
+            await container.stop(deadline, withdrawn)

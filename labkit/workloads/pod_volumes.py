@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 
 from labkit.api.objects import Container, Pod, ServiceAccountTokenProjection
+from labkit.control.root_ca import NAME as ROOT_CA
 from labkit.errors import CommandError
 from labkit.linux.filesystem import Mount
 from labkit.workloads import volumes
+from labkit.workloads.background import Background
 from labkit.workloads.fields import Facts
 from labkit.workloads.sources import Sources
 from labkit.workloads.volume_files import VolumeFiles
@@ -33,19 +35,31 @@ class PodVolumes:
         self._made = False
         self._making = asyncio.Lock()
         self._renewal: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     def check(self) -> None:
-        """Raises `CommandError` (details: volume) where something that a volume is made of is not there."""
-        if self._pod.spec.volumes:
-            volumes.plan(self._pod, self._facts, self._sources, lambda _: "")
+        """Raises `CommandError` (details: volume) where something that a volume is made of is not there.
+
+        The certificate that every namespace gets may be on its way: only who reads it has to wait for it.
+        """
+        try:
+            if self._pod.spec.volumes:
+                volumes.plan(self._pod, self._facts, self._sources, lambda _: "")
+        except CommandError as error:
+            if not self._awaited(error):
+                raise
 
     async def make(self) -> None:
         """Write the files, once. Raises as `check` does, and `OSError`."""
         async with self._making:
-            if not self._made and self._pod.spec.volumes:
-                await self._write()
-                self._made = True
+            while not self._made and self._pod.spec.volumes:
+                try:
+                    await self._write()
+                    self._made = True
+                except CommandError as error:
+                    if not self._awaited(error):
+                        raise
+                    await self._sources.changed()
 
     def mounts(self, container: Container, variables: Mapping[str, str]) -> list[Mount]:
         return self._files.mounts(container, variables)
@@ -62,11 +76,14 @@ class PodVolumes:
         """Nothing of them is left; what claims hold stays."""
         if self._renewal:
             self._renewal.cancel()
-        for task in self._tasks:
-            task.cancel()
+        self._background.cancel()
         if self._made:
             self._files.remove()
             self._made = False
+
+    def _awaited(self, error: CommandError) -> bool:
+        """Whether it is for the certificate alone that a volume cannot be filled."""
+        return error.message == f'configmap "{ROOT_CA}" not found'
 
     async def _write(self) -> None:
         wanted = list(self._projections())
@@ -77,9 +94,7 @@ class PodVolumes:
             self._renewal = asyncio.get_running_loop().call_later(seconds, self._renew)
 
     def _renew(self) -> None:
-        task = asyncio.get_running_loop().create_task(self.refresh())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.start(self.refresh())
 
     def _projections(self) -> Iterator[ServiceAccountTokenProjection]:
         for volume in self._pod.spec.volumes:

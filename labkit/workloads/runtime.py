@@ -8,17 +8,18 @@ What happens within one turn of the loop is told together.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from labkit.api.objects import Pod, view
-from labkit.errors import NotFound
+from labkit.errors import CommandError, LabError, NotFound
 from labkit.linux import execute
 from labkit.linux.filesystem import LAB
 from labkit.net.place import Place
+from labkit.workloads.background import Background
 from labkit.workloads.fields import Facts
 from labkit.workloads.logs import Log, Selection
 from labkit.workloads.pod import PodRun
@@ -53,7 +54,7 @@ class Runtime:
         self._changed: dict[str, PodRun] = {}
         self._events: list[Raw] = []
         self._due = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         LAB.mkdir(parents=True, exist_ok=True)
 
     async def start_pod(self, place: Raw, pod: Raw, facts: Raw) -> None:
@@ -98,14 +99,14 @@ class Runtime:
         for uid in list(self._users.get((raw["kind"], metadata["namespace"], metadata["name"]), ())):
             run = self._pods[uid]
             if run.heard(raw["kind"], metadata["name"]):
-                self._later(run.shared.volumes.refresh())
+                self._background.start(run.shared.volumes.refresh())
 
     def update_pod(self, pod: Raw) -> None:
         """A pod's labels or annotations have changed."""
         typed = view(pod, Pod)
         if run := self._pods.get(typed.metadata.uid):
             run.shared.pod = typed
-            self._later(run.shared.volumes.refresh(typed))
+            self._background.start(run.shared.volumes.refresh(typed))
 
     async def run(
         self,
@@ -164,13 +165,11 @@ class Runtime:
         found = self._pods[uid].find(container)
         return {found.restarts: found.log, found.restarts - 1: found.previous_log}.get(run)
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _token(self, uid: str, audience: str, seconds: int) -> str:
-        token: str = await self._ask("token", uid=uid, audience=audience, seconds=seconds)
+        try:
+            token: str = await self._ask("token", uid=uid, audience=audience, seconds=seconds)
+        except LabError as error:
+            raise CommandError(f"failed to fetch token: {error}") from error
         return token
 
     def _has_changed(self, uid: str) -> None:

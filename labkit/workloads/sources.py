@@ -5,6 +5,7 @@ Control tells every change before it tells of the pods that may need it; so what
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -20,6 +21,7 @@ class Sources:
 
     def __init__(self, objects: Iterable[Raw] = ()) -> None:
         self._objects: dict[tuple[str, str], dict[str, Raw]] = {}
+        self._news: asyncio.Event | None = None
         for each in objects:
             self.take("ADDED", each)
 
@@ -31,6 +33,14 @@ class Sources:
             found.pop(metadata["name"], None)
         else:
             found[metadata["name"]] = raw
+        if self._news:
+            self._news.set()
+            self._news = None
+
+    async def changed(self) -> None:
+        """Wait for the next change of any of them."""
+        self._news = self._news or asyncio.Event()
+        await self._news.wait()
 
     def find(self, kind: Kind, namespace: str, name: str) -> Raw | None:
         return self._objects.get((kind, namespace), {}).get(name)

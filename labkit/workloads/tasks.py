@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from labkit.linux import process
@@ -16,6 +16,7 @@ from labkit.linux.process import Process
 from labkit.net.place import Place
 from labkit.workloads.deadline import Deadline
 from labkit.workloads.images import Serve
+from labkit.workloads.inside import Inside
 from labkit.workloads.logs import Log
 from labkit.workloads.netexec import Netexec, Run
 from labkit.workloads.server import Server
@@ -26,7 +27,7 @@ Ended = Callable[[int], None]
 class RealProcess:
     """A program. When it ends, everything that it started ends with it."""
 
-    def __init__(self, started: Process, filesystem: Filesystem, ended: Ended) -> None:
+    def __init__(self, started: Process, filesystem: Filesystem | None, ended: Ended) -> None:
         self._process = started
         self._filesystem = filesystem
         self._ended = ended
@@ -39,21 +40,21 @@ class RealProcess:
         argv: Sequence[str],
         log: Log,
         ended: Ended,
-        variables: Mapping[str, str],
-        cwd: str,
-        filesystem: Filesystem,
+        inside: Inside,
     ) -> RealProcess:
         """Raises `CommandError` where it cannot be started."""
 
         def written(stream: int, data: bytes) -> None:
             log.add(data, stream)
 
-        started = await process.spawn(place, argv, written, env=variables, cwd=cwd, filesystem=filesystem)
-        return cls(started, filesystem, ended)
+        started = await process.spawn(
+            place, argv, written, env=inside.variables, cwd=inside.cwd, filesystem=inside.filesystem
+        )
+        return cls(started, inside.filesystem, ended)
 
     async def end(self, deadline: Deadline, _: asyncio.Event | None = None) -> None:
         """SIGTERM, at the deadline SIGKILL."""
-        self._process.signal(signal.SIGTERM)
+        self._process.terminate()
         if not await deadline.until(self._watching):
             self._process.signal(signal.SIGKILL)
             await asyncio.wait([self._watching])
@@ -63,7 +64,8 @@ class RealProcess:
 
     async def _watch(self) -> None:
         code = await self._process.wait()
-        await self._filesystem.end()
+        if self._filesystem:
+            await self._filesystem.end()
         self._ended(code)
 
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from labkit.linux import filesystem, memory
-from labkit.workloads.containers import ContainerRun
 from labkit.workloads.pod import PodRun
 from labkit.workloads.tasks import Served
 
@@ -26,11 +26,19 @@ Figures = dict[str, dict[str, tuple[int, int]]]
 """By uid and container: nanoseconds of CPU time a second, bytes of memory."""
 
 
+class Sample(NamedTuple):
+    """`rate`: CPU time a second until `when`; `cpu`: nanoseconds taken until then."""
+
+    when: float
+    cpu: int
+    rate: int
+
+
 class Usage:
     """Rates between two measurements; the first of a container goes back to its start."""
 
     def __init__(self) -> None:
-        self._samples: dict[tuple[str, str, int], tuple[float, int]] = {}  # uid, container, run: when, CPU time then
+        self._samples: dict[tuple[str, str, int], Sample] = {}  # by uid, container and run
 
     def measure(self, pods: Mapping[str, PodRun]) -> Figures:
         running = [(uid, c) for uid, pod in pods.items() for c in (*pod.main, *pod.init) if c.running]
@@ -44,23 +52,23 @@ class Usage:
             if isinstance(container.task, Served):
                 cpu, size = cpu + container.task.cpu, size + share
             key = uid, container.spec.name, container.restarts
-            rate, samples[key] = self._rate(self._samples.get(key), container, cpu)
-            found[uid][container.spec.name] = rate, size
+            samples[key] = _next(self._samples.get(key), container.began, cpu)
+            found[uid][container.spec.name] = samples[key].rate, size
         self._samples = samples
         return found
-
-    def _rate(
-        self, before: tuple[float, int] | None, container: ContainerRun, cpu: int
-    ) -> tuple[int, tuple[float, int]]:
-        """CPU time a second, and the sample that the next rate counts from."""
-        now = time.monotonic()
-        since, then = before or (container.began, 0)
-        rate = int(max(0, cpu - then) / max(now - since, 1e-3))
-        return rate, (now, cpu) if now - since >= WINDOW or before is None else before
 
     def _share(self, servers: int) -> int:
         """One server's part of this process's memory."""
         return memory.resident([os.getpid()])["pss"] // servers if servers else 0
+
+
+def _next(before: Sample | None, began: float, cpu: int) -> Sample:
+    """The sample as of now; one that is too young stays."""
+    now = time.monotonic()
+    if before and now - before.when < WINDOW:
+        return before
+    since, then = (before.when, before.cpu) if before else (began, 0)
+    return Sample(now, cpu, int(max(0, cpu - then) / max(now - since, 1e-3)))
 
 
 def _cpu(process: int) -> int:

@@ -54,6 +54,20 @@ def test_up_runs_until_a_signal_and_ends_cleanly(number: int) -> None:
     assert not alive(processes)
 
 
+def test_up_puts_the_kubeconfig_where_it_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "my config"
+    path.symlink_to(tmp_path / "of a lab that was killed")
+    with up("--nodes", "1", "--kubeconfig", str(path)) as process:
+        printed, _ = until_ready(process)
+        assert f"export KUBECONFIG='{path}'\n" in printed
+        assert "client-certificate-data" in path.read_text() and path.stat().st_mode & 0o777 == 0o600
+        again = labkit_("up", "--nodes", "1", "--kubeconfig", str(path))
+        assert (again.returncode, "File exists" in again.stderr) == (1, True)
+        process.terminate()
+        process.communicate(timeout=10)
+    assert not path.is_symlink()
+
+
 def test_up_that_is_interrupted_while_it_starts_ends_cleanly() -> None:
     with up("--nodes", "60") as process:
         assert process.stdout

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
+from typing import Any
 
 import msgspec
 from inside import in_sandbox
@@ -57,3 +60,59 @@ async def test_liveness_restarts() -> None:
     assert any("failed liveness probe, will be restarted" in event for event in c.events)
     await c.stop()
     assert (left := running_in(c.place)) == [], left
+
+
+@in_sandbox
+async def test_grpc_probes() -> None:
+    c = Cluster()
+    server = str(Path(__file__).with_name("grpc_server.py"))
+
+    def container(name: str, service: str, port: int = 5000) -> dict[str, Any]:
+        probe = {"grpc": {"port": port, "service": service}, "periodSeconds": 1}
+        return {"name": name, "image": "pause", "readinessProbe": probe}
+
+    program = {"name": "server", "image": "x", "command": [sys.executable, server, "5000"]}
+    program["readinessProbe"] = {"grpc": {"port": 5000}, "periodSeconds": 1}
+    names = {"good": "web", "sick": "bad", "old": "old", "unknown": "none"}
+    await c.start(program, *(container(n, s) for n, s in names.items()), container("closed", "", 5001))
+    await c.until(lambda s: s["ready"])
+    await c.until(lambda s: s["ready"], container=1)
+    failures = (
+        'service unhealthy (responded with "NOT_SERVING")',
+        "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): unknown service",
+        "error: health rpc probe failed: rpc error: code = NotFound desc = unknown",
+        'error: failed to connect service at "10.244.1.3:5001"',
+    )
+    for text in failures:
+        await c.heard(f"Warning Unhealthy Readiness probe failed: {text}")
+    assert [s["ready"] for s in c.reports[-1]] == [True, True, False, False, False, False]
+    await c.stop()
+
+
+@in_sandbox
+async def test_a_probe_s_own_grace_period() -> None:
+    c = Cluster()
+    probe = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
+    deaf = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
+    probe["terminationGracePeriodSeconds"] = 1
+    await c.start({"name": "x", "image": "busybox", "command": deaf, "livenessProbe": probe})
+    status = await c.until(lambda s: s["restartCount"] == 1)
+    assert status["lastState"]["terminated"]["exitCode"] == 137
+    await c.stop()
+
+
+@in_sandbox
+async def test_a_startup_probe_holds_the_others_back() -> None:
+    c = Cluster()
+    startup = {"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1, "failureThreshold": 60}
+    never = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
+    web = {"name": "web", "image": "nginx", "startupProbe": startup}
+    [status] = await c.start(web | {"livenessProbe": never}, terminationGracePeriodSeconds=1)
+    assert not status["started"] and not status["ready"]
+    await c.heard("Warning Unhealthy Startup probe failed: ")
+    assert c.reports[-1][0]["restartCount"] == 0
+    await c.runtime.run(msgspec.to_builtins(c.place), "touch /tmp/up")
+    await c.until(lambda s: s["started"])
+    status = await c.until(lambda s: s["restartCount"] == 1)
+    assert status["lastState"]["terminated"]["reason"] == "Completed"
+    await c.stop()

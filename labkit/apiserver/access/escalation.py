@@ -15,6 +15,7 @@ from labkit.apiserver.access.access import Access
 from labkit.apiserver.access.rbac import EVERY_PATH, EVERYTHING, Attributes, covers
 from labkit.apiserver.call import Call
 from labkit.control import status
+from labkit.control.admission import Options
 
 Raw = dict[str, Any]
 
@@ -33,23 +34,27 @@ TITLES = {
 def check(access: Access, call: Call, new: Raw, old: Raw | None) -> None:
     """Raises Forbidden where the user of the call may not write this role or binding; others pass."""
     kind = call.resource.key
+    if kind not in ROLES | BINDINGS:
+        return
+    new = call.plane.admission.structured(new, Options("Ignore"))
     if kind in ROLES and new.get("rules") and new.get("rules") != (old or {}).get("rules"):
         _demand(access, call, new, "escalate", call.resource.plural, call.route.name, new["rules"])
     if kind in ROLES and new.get("aggregationRule") and new["aggregationRule"] != (old or {}).get("aggregationRule"):
         _demand(access, call, new, "escalate", call.resource.plural, call.route.name, [EVERYTHING, EVERY_PATH])
     if kind in BINDINGS and (old is None or new.get("subjects") != old.get("subjects")):
-        reference = new.get("roleRef") or {}
-        rules = access.authorizer.role_rules(reference, call.route.namespace)
-        if rules is None:
-            raise status.not_found(reference.get("kind", ""), reference.get("name", ""))
-        plural = f"{reference['kind'].lower()}s"
-        _demand(access, call, new, "bind", plural, reference["name"], rules)
+        kind, name = new["roleRef"]["kind"], new["roleRef"]["name"]
+        rules = access.authorizer.role_rules(new["roleRef"], call.route.namespace)
+        _demand(access, call, new, "bind", f"{kind.lower()}s", name, rules)
 
 
-def _demand(access: Access, call: Call, new: Raw, verb: str, plural: str, name: str, rules: Sequence[Raw]) -> None:
+def _demand(
+    access: Access, call: Call, new: Raw, verb: str, plural: str, name: str, rules: Sequence[Raw] | None
+) -> None:
     user, namespace = call.user, call.route.namespace
     if access.authorizer.decide(user, Attributes(verb, GROUP, plural, "", namespace, name)).allowed:
         return
+    if rules is None:
+        raise status.not_found(new["roleRef"]["kind"], name)
     mine = access.authorizer.rules(user, namespace)
     missing = [part for rule in rules for part in covers(mine, rule)]
     if missing:

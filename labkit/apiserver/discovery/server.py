@@ -5,7 +5,8 @@ Source: apimachinery/pkg/version/types.go; apiserver/pkg/server/routes.
 
 from __future__ import annotations
 
-import platform
+import os
+import sys
 
 from labkit.api.kinds import Catalogue
 from labkit.apiserver.discovery.groups import groups
@@ -18,7 +19,7 @@ PLATFORMS = {"x86_64": "amd64", "aarch64": "arm64"}
 
 def version() -> dict[str, str]:
     """The version of Kubernetes whose semantics are served. Its build metadata tells that the server is the lab's."""
-    machine = platform.machine()
+    machine = os.uname().machine
     return {
         "major": MAJOR,
         "minor": MINOR,
@@ -31,7 +32,7 @@ def version() -> dict[str, str]:
         "gitTreeState": "",
         "buildDate": "1970-01-01T00:00:00Z",
         "goVersion": "",
-        "compiler": platform.python_implementation(),
+        "compiler": sys.implementation.name,
         "platform": f"linux/{PLATFORMS.get(machine, machine)}",
     }
 

@@ -4,12 +4,14 @@
     GET /openapi/v3/apis/apps/v1?hash=…      document("apis/apps/v1")
     GET /openapi/v2                          swagger("json" | "protobuf")
 
-A hash is of what a document is made from, so the index costs no document. Source: kube-openapi/pkg/handler3/handler.go.
+A hash is of what a document is made from, so the index costs no document. What makes documents is imported with the
+first one: a lab without readers of OpenAPI does not spend those 10 ms. Source: kube-openapi/pkg/handler3/handler.go.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal
 
@@ -20,11 +22,10 @@ from labkit.api.kinds import Catalogue
 from labkit.api.resources import Resource
 from labkit.apiserver.discovery.groups import groups
 from labkit.apiserver.discovery.server import version
-from labkit.apiserver.openapi import gnostic, version2, version3
-from labkit.apiserver.openapi.definitions import DESCRIPTIONS
-from labkit.apiserver.openapi.version3 import Custom
 
 Raw = dict[str, Any]
+Custom = Callable[[str, str], Raw | None]
+"""The openAPIV3Schema of a custom kind, by apiVersion and kind."""
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -64,6 +65,8 @@ class OpenApi:
             return None
         kept = self._kept.get(path)
         if kept is None or kept.hash != sources.hash:
+            from labkit.apiserver.openapi import version3
+
             body = version3.document(sources.resources, self._custom)
             kept = self._kept[path] = Document(body, sources.hash)
         return kept
@@ -74,6 +77,8 @@ class OpenApi:
         current = _hash(*(each.hash.encode() for each in sources))
         kept = self._kept.get(form)
         if kept is None or kept.hash != current:
+            from labkit.apiserver.openapi import gnostic, version2
+
             made = version2.document([r for each in sources for r in each.resources], self._custom)
             if form == "json":
                 kept = Document(msgspec.json.encode(made), current)
@@ -107,6 +112,8 @@ class OpenApi:
 @cache
 def _built_in() -> str:
     """The hash of what all documents have in common: the version and the published types."""
+    from labkit.apiserver.openapi.definitions import DESCRIPTIONS
+
     return _hash(version()["gitVersion"].encode(), schema.FILE.read_bytes(), DESCRIPTIONS.read_bytes())
 
 

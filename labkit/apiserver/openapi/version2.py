@@ -15,8 +15,9 @@ from labkit.api.schema import PREFIX
 from labkit.apiserver.discovery.server import version
 from labkit.apiserver.openapi import definitions
 from labkit.apiserver.openapi.definitions import GVK, INT_OR_STRING
+from labkit.apiserver.openapi.documents import Custom
 from labkit.apiserver.openapi.operations import QUERY, Operation, paths
-from labkit.apiserver.openapi.version3 import IN_PATH, Custom, schemas
+from labkit.apiserver.openapi.version3 import IN_PATH, schemas
 
 Raw = dict[str, Any]
 

@@ -6,7 +6,7 @@ Source: KEP-2896; kube-openapi/pkg/handler3, pkg/builder3.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -16,11 +16,10 @@ from labkit.api.schema import PREFIX
 from labkit.apiserver.discovery.server import version
 from labkit.apiserver.openapi import definitions
 from labkit.apiserver.openapi.definitions import META, name_of
+from labkit.apiserver.openapi.documents import Custom
 from labkit.apiserver.openapi.operations import QUERY, Operation, paths
 
 Raw = dict[str, Any]
-Custom = Callable[[str, str], Raw | None]
-"""The openAPIV3Schema of a custom kind, by apiVersion and kind."""
 
 IN_PATH = {"name": "The object's name.", "namespace": "The namespace that the object is in."}
 PATCH = {"type": "object", "description": "A patch, in the form that its content type says."}

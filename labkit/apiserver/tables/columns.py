@@ -6,7 +6,7 @@ Descriptions are the API's own sentences: a column names the field whose descrip
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,14 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Printer(msgspec.Struct, frozen=True):
-    """A table's columns and its rows: `cells` gives as many values as there are columns."""
+    """A table's columns and its rows: `cells` gives as many values as there are columns.
+
+    conditions  what a row says of its object besides, by the phase in the object's status
+    """
 
     columns: tuple[Column, ...]
     cells: Callable[[Raw, View], list[Any]]
+    conditions: Mapping[str, Raw] = {}
 
 
 @cache

@@ -158,4 +158,4 @@ CONDITIONS = {
 }
 """A row's conditions by the pod's phase: clients that list what still runs hide these rows."""
 
-PRINTERS = {"Pod": Printer(COLUMNS, cells)}
+PRINTERS = {"Pod": Printer(COLUMNS, cells, CONDITIONS)}

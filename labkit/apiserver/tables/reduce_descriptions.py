@@ -11,7 +11,7 @@ import msgspec
 
 from labkit.api.reduce_schema import Schema, read_definitions
 from labkit.apiserver.tables.columns import FILE
-from labkit.apiserver.tables.table import CREATED, PRINTERS
+from labkit.apiserver.tables.table import CREATED, printers
 
 PREFIXES = ("io.k8s.api.", "io.k8s.apimachinery.pkg.apis.")
 
@@ -25,7 +25,7 @@ def description(definitions: dict[str, Schema], field: str) -> str:
 
 def main() -> None:
     definitions = read_definitions()
-    columns = [*CREATED, *(column for printer in PRINTERS.values() for column in printer.columns)]
+    columns = [*CREATED, *(column for printer in printers().values() for column in printer.columns)]
     fields = sorted({column.of for column in columns if column.of})
     found = {field: description(definitions, field) for field in fields}
     FILE.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))

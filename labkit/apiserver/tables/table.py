@@ -6,25 +6,15 @@ Source: k8s.io/apiserver/pkg/endpoints/handlers/response.go (asTable, asPartialO
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 from labkit.api.resources import Resource
-from labkit.apiserver.tables import autoscaling, cluster, custom, network, pods, stored, workloads
 from labkit.apiserver.tables.columns import AGE, NAME, Column, Printer, View
 from labkit.apiserver.tables.human import since
 
 Raw = dict[str, Any]
 META = "meta.k8s.io/v1"
-
-PRINTERS: Mapping[str, Printer] = {
-    **pods.PRINTERS,
-    **workloads.PRINTERS,
-    **network.PRINTERS,
-    **cluster.PRINTERS,
-    **stored.PRINTERS,
-    **autoscaling.PRINTERS,
-}
-"""By kind. Kinds without a printer of their own show name and time of creation."""
 
 CREATED = (
     NAME,
@@ -32,11 +22,31 @@ CREATED = (
 )
 
 
+@cache
+def printers() -> Mapping[str, Printer]:
+    """By kind. Those without a printer of their own show name and time of creation."""
+    # Imported with the first table: 10 ms that a lab need not spend at its start.
+    from labkit.apiserver.tables import autoscaling, cluster, network, pods, stored, workloads
+
+    return {
+        **pods.PRINTERS,
+        **workloads.PRINTERS,
+        **network.PRINTERS,
+        **cluster.PRINTERS,
+        **stored.PRINTERS,
+        **autoscaling.PRINTERS,
+    }
+
+
 def printer(resource: Resource, columns: Sequence[Raw] | None = None) -> Printer:
     """How a resource is printed. `columns` are a custom resource's additionalPrinterColumns; without, name and age."""
-    if resource.custom:
-        return custom.printer(list(columns)) if columns else Printer((NAME, AGE), _name_and_age)
-    return PRINTERS.get(resource.kind) or Printer(CREATED, _created)
+    if not resource.custom:
+        return printers().get(resource.kind) or Printer(CREATED, _created)
+    if not columns:
+        return Printer((NAME, AGE), _name_and_age)
+    from labkit.apiserver.tables import custom
+
+    return custom.printer(list(columns))
 
 
 def table(
@@ -62,15 +72,14 @@ def table(
         "apiVersion": META,
         "metadata": metadata or {},
         "columnDefinitions": [column.definition() for column in used.columns] if headers else [],
-        "rows": [_row(resource, used.cells(o, view), o, include) for o in objects],
+        "rows": [_row(used, used.cells(o, view), o, include) for o in objects],
     }
 
 
-def _row(resource: Resource, cells: list[Any], o: Raw, include: str) -> Raw:
+def _row(used: Printer, cells: list[Any], o: Raw, include: str) -> Raw:
     row: Raw = {"cells": cells}
-    phase = (o.get("status") or {}).get("phase") if resource.kind == "Pod" and not resource.custom else None
-    if phase in pods.CONDITIONS:
-        row["conditions"] = [pods.CONDITIONS[phase]]
+    if used.conditions and (condition := used.conditions.get((o.get("status") or {}).get("phase", ""))):
+        row["conditions"] = [condition]
     if include == "Object":
         row["object"] = o
     elif include == "Metadata":

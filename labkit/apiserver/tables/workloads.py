@@ -128,6 +128,11 @@ def _revision(o: Raw, view: View) -> list[Any]:
     return [name, controller, o.get("revision", 0), age]
 
 
+def _scale(o: Raw, view: View) -> list[Any]:
+    name, spec, status, age = _parts(o, view)
+    return [name, spec.get("replicas", 0), status.get("replicas", 0), age]
+
+
 def _replicas(kind: str) -> tuple[Column, ...]:
     return (
         Column("Desired", f"apps.v1.{kind}Spec.replicas", type=NUMBER),
@@ -187,6 +192,12 @@ REVISION = (
     Column("Revision", "apps.v1.ControllerRevision.revision"),
     AGE,
 )
+SCALE = (
+    Column("Name", "meta.v1.ObjectMeta.name"),
+    Column("Desired", "autoscaling.v1.ScaleSpec.replicas", type=NUMBER),
+    Column("Available", "autoscaling.v1.ScaleStatus.replicas", type=NUMBER),
+    AGE,
+)
 
 PRINTERS = {
     "Deployment": Printer(DEPLOYMENT, _deployment),
@@ -199,4 +210,5 @@ PRINTERS = {
     "CronJob": Printer(CRON_JOB, _cron_job),
     "PodDisruptionBudget": Printer(DISRUPTION_BUDGET, _disruption_budget),
     "ControllerRevision": Printer(REVISION, _revision),
+    "Scale": Printer(SCALE, _scale),
 }

@@ -41,7 +41,9 @@ def listed(call: Call) -> Answer:
 
 def selecting(call: Call, wanted: ListOptions) -> Selects:
     """The test for the selectors of a request."""
-    return selection.selects(call.resource, wanted.labels, wanted.fields)
+    version = call.plane.admission.custom.find(call.resource.api_version, call.resource.kind)
+    custom = () if version is None else tuple(path.lstrip(".") for path in version.selectable)
+    return selection.selects(call.resource, wanted.labels, wanted.fields, custom)
 
 
 def check_version(call: Call, wanted: ListOptions) -> None:

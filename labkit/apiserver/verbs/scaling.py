@@ -31,9 +31,10 @@ class Paths(msgspec.Struct, frozen=True):
     selector: tuple[str, ...] = ("spec", "selector")
 
 
-def scale(call: Call, paths: Paths = Paths()) -> Answer:  # noqa: B008 - frozen
+def scale(call: Call) -> Answer:
     """get, update and patch."""
-    stored = call.store.get(*call.route.key)
+    paths = _paths(call)
+    stored = call.shown(call.store.get(*call.route.key))
     before = shown(stored, paths)
     if call.route.verb == "get":
         return _answer(before)
@@ -65,11 +66,22 @@ def shown(raw: Raw, paths: Paths) -> Raw:
     return {"kind": KIND, "apiVersion": VERSION, "metadata": metadata, "spec": spec, "status": told}
 
 
+def _paths(call: Call) -> Paths:
+    """Where the kind has its numbers."""
+    version = call.plane.admission.custom.find(call.resource.api_version, call.resource.kind)
+    if version is None or version.scale is None:
+        return Paths()
+    named = ("specReplicasPath", "statusReplicasPath", "labelSelectorPath")
+    return Paths(*(tuple(filter(None, version.scale.get(name, "").split("."))) for name in named))
+
+
 def _answer(value: Raw) -> Answer:
     return Answer(msgspec.json.encode(value) + b"\n")
 
 
 def _at(raw: Any, path: tuple[str, ...]) -> Any:
+    """What stands at a path; None where there is nothing, or no path."""
+    raw = raw if path else None
     for name in path:
         raw = raw.get(name) if isinstance(raw, dict) else None
     return raw

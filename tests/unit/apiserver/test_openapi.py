@@ -211,6 +211,19 @@ def test_a_custom_kind_of_which_nothing_is_known() -> None:
     assert gateway["x-kubernetes-preserve-unknown-fields"] is True and "properties" not in gateway
 
 
+def test_a_kind_that_nothing_is_published_of() -> None:
+    server = Server()
+    verbs = ("get", "list")
+    server.catalogue.add([Resource("NodeMetrics", "metrics.k8s.io/v1beta1", "nodes", namespaced=False, verbs=verbs)])
+    document = server.document("apis/metrics.k8s.io/v1beta1")
+    metrics = document["components"]["schemas"]["io.k8s.metrics.v1beta1.NodeMetrics"]
+    assert metrics["x-kubernetes-group-version-kind"][0]["kind"] == "NodeMetrics"
+    assert {path: set(each) - {"parameters"} for path, each in document["paths"].items()} == {
+        "/apis/metrics.k8s.io/v1beta1/nodes": {"get"},
+        "/apis/metrics.k8s.io/v1beta1/nodes/{name}": {"get"},
+    }
+
+
 def test_a_cluster_kind_has_no_namespace() -> None:
     node = Resource("Node", "v1", "nodes", namespaced=False)
     assert list(paths(node)) == ["/api/v1/nodes", "/api/v1/nodes/{name}"]

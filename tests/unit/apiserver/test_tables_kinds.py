@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from labkit.apiserver.tables.columns import View
-from labkit.apiserver.tables.table import PRINTERS
+from labkit.apiserver.tables.table import printers
 
 Raw = dict[str, Any]
 NOW = View(1000.0)
@@ -18,7 +18,7 @@ WEB = {"matchLabels": {"app": "web"}}
 
 def row(kind: str, o: Raw) -> list[Any]:
     meta = {"name": "x", "creationTimestamp": AT, **o.get("metadata", {})}
-    return PRINTERS[kind].cells({**o, "metadata": meta}, NOW)
+    return printers()[kind].cells({**o, "metadata": meta}, NOW)
 
 
 def spec(**fields: Any) -> Raw:
@@ -89,6 +89,8 @@ def job(conditions: list[tuple[str, str]], **status: Any) -> Raw:
             ["x", "statefulset.apps/db", 2, "100s"],
         ),
         ("ControllerRevision", {"revision": 1}, ["x", "<none>", 1, "100s"]),
+        ("Scale", {**spec(replicas=3), "status": {"replicas": 2}}, ["x", 3, 2, "100s"]),
+        ("Scale", spec(), ["x", 0, 0, "100s"]),
         ("Endpoints", {}, ["x", "<none>", "100s"]),
         (
             "Endpoints",

@@ -57,6 +57,10 @@ INITIALIZED = [{"type": "Initialized", "status": "True"}]
         (pod(state(FAILED), phase="Failed"), ("0/1", "Error", "0")),
         (pod(state({"terminated": {"exitCode": 3}}), phase="Failed"), ("0/1", "ExitCode:3", "0")),
         (pod(state({"terminated": {"exitCode": 9, "signal": 9}})), ("0/1", "Signal:9", "0")),
+        (
+            pod(state(waiting("ImagePullBackOff"), "a"), state(waiting("CrashLoopBackOff"), "b")),
+            ("0/2", "ImagePullBackOff", "0"),
+        ),
         # The first container decides; a failure hides behind a completed one, until that is all there is.
         (pod(state(DONE, "a"), state(FAILED, "b")), ("0/2", "Error", "0")),
         (pod(state(DONE, "a"), state(RUNNING, "b", ready=True)), ("1/2", "NotReady", "0")),

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from labkit.api.kinds import Catalogue
+from labkit.api.resources import Resource
 from labkit.apiserver.tables.columns import View
-from labkit.apiserver.tables.table import PRINTERS, printer
+from labkit.apiserver.tables.table import printer, printers
 
 Raw = dict[str, Any]
 NOW = View(1000.0)
@@ -17,7 +18,7 @@ AT = "1970-01-01T00:15:00Z"
 
 def row(kind: str, o: Raw, view: View = NOW) -> list[Any]:
     meta = {"name": "x", "creationTimestamp": AT, **o.get("metadata", {})}
-    return PRINTERS[kind].cells({**o, "metadata": meta}, view)
+    return printers()[kind].cells({**o, "metadata": meta}, view)
 
 
 def spec(**fields: Any) -> Raw:
@@ -177,7 +178,10 @@ def test_lists_of_addresses_can_be_whole() -> None:
     assert row("EndpointSlice", o, View(1000.0, whole=True))[3] == "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4"
 
 
-@pytest.mark.parametrize("resource", Catalogue().all(), ids=lambda r: r.qualified)
+SCALE = Resource("Scale", "autoscaling/v1", "scale")
+
+
+@pytest.mark.parametrize("resource", [*Catalogue().all(), SCALE], ids=lambda r: r.qualified)
 def test_every_column_is_described(resource: Any) -> None:
     for column in printer(resource).columns:
         definition = column.definition()

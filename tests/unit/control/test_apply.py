@@ -8,6 +8,7 @@ import pytest
 
 from labkit.api.problem import Problem
 from labkit.control.apply import LAST_APPLIED, apply
+from labkit.control.fields import server_side_apply
 from labkit.control.store import copy
 from labkit.errors import ApiError
 
@@ -169,3 +170,19 @@ def test_plugins_run_on_defaulted_objects_and_report_together(admission, make):
     assert seen == [("default", True), ("default", False)]
     with pytest.raises(ApiError, match=r'ConfigMap "d" is invalid: data.x: Forbidden: no'):
         apply(admission, [make("ConfigMap", "d", data={"x": "1"})])
+
+
+def test_who_applied_owns_what_was_applied_as_with_kubectl(admission, make):
+    apply(admission, [make("ConfigMap", "c", data={"a": "1", "b": "1"})])
+    apply(admission, [make("ConfigMap", "c", data={"a": "2"})])
+    (entry,) = admission.store.get("ConfigMap", "default", "c")["metadata"]["managedFields"]
+    assert (entry["manager"], entry["operation"]) == ("kubectl-client-side-apply", "Update")
+    assert set(entry["fieldsV1"]["f:data"]) == {".", "f:a"}
+
+
+def test_an_apply_on_the_server_goes_on_from_there(admission, make):
+    """As `kubectl apply --server-side` does with what `kubectl apply` made: without a conflict."""
+    apply(admission, [make("ConfigMap", "c", data={"a": "1"})])
+    live = admission.store.get("ConfigMap", "default", "c")
+    made = server_side_apply(live, make("ConfigMap", "c", data={"a": "2"}), "kubectl", False, "2025-01-31T12:00:00Z")
+    assert made["data"] == {"a": "2"}
