@@ -6,6 +6,7 @@ amounts of resources up to thousandths.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import lru_cache
 
 from labkit.api import quantity
@@ -18,8 +19,12 @@ BINARY = ("", *quantity.BINARY)
 def canonical(text: str) -> str:
     """The same amount, to thousandths, as the server writes it. Raises `ValueError` for what is no quantity."""
     text = text.strip()
-    exact = quantity.value(text)
-    suffix = text.lstrip("+-0123456789.")
+    return written(quantity.value(text), text)
+
+
+def written(exact: Fraction, like: str) -> str:
+    """An amount in the family of suffixes (Ki, k, e3) of another quantity."""
+    suffix = like.lstrip("+-0123456789.")
     if suffix in quantity.BINARY and abs(exact) >= 1024:
         whole, power = -(-exact.numerator // exact.denominator), 0
         while whole % 1024 == 0 and power < len(BINARY) - 1:

@@ -12,11 +12,14 @@ from labkit.apiserver.access import bootstrap
 from labkit.apiserver.access.aggregation import Aggregation
 from labkit.cluster.kept import missing, restore
 from labkit.cluster.work import Work
+from labkit.control import plugins
 from labkit.control.admission import Admission
 from labkit.control.apply import apply
 from labkit.control.custom.controller import Definitions
 from labkit.control.garbage import GarbageCollector
 from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
+from labkit.control.plugins.pods import create_classes
+from labkit.control.plugins.quota import ResourceQuotas
 from labkit.control.reconcile import Controller, Failure, Loop
 from labkit.control.root_ca import RootCertificates
 from labkit.control.store import Raw, Store
@@ -50,6 +53,7 @@ class Plane:
         self._due = False
         self._later: asyncio.TimerHandle | None = None
         register_pods(self.admission, self.store)
+        plugins.register(self.admission)
         for kind in SCALED:
             self.admission.validate(kind, _affordable)
         self.root_certificates = RootCertificates(self.store)
@@ -59,6 +63,7 @@ class Plane:
             ServiceAccounts(self.store),
             self.root_certificates,
             Aggregation(self.store),
+            ResourceQuotas(self.store),
             GarbageCollector(self.store),
             *controllers.workloads(self.store, self.admission.create),
             NodeLifecycle(self.store, pace),
@@ -71,6 +76,7 @@ class Plane:
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
         create_initial(self.admission)
+        create_classes(self.admission)
         for raw in missing(self.store, bootstrap.objects()):
             self.store.create(raw)
 

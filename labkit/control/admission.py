@@ -64,7 +64,10 @@ class Admission:
         self._mutators.setdefault(kind, []).append(mutator)
 
     def validate(self, kind: str, validator: Plugin) -> None:
-        """Add a validator for a kind; all of them run, and all that they find is reported at once."""
+        """Add a validator for a kind; all of them run, and all that they find is reported at once.
+
+        Those of the kind `*` run for all kinds, where nothing else was wrong so far.
+        """
         self._validators.setdefault(kind, []).append(validator)
 
     def create(self, raw: Raw, options: Options = STRICT) -> Raw:
@@ -142,6 +145,9 @@ class Admission:
         version = self.custom.find(raw["apiVersion"], raw["kind"])
         return version is None or version.has_status
 
+    def _all(self, kind: str) -> list[Plugin]:
+        return [*self._validators.get(kind, ()), *self._validators.get("*", ())]
+
     def _completed(self, raw: Raw) -> Raw:
         """A new object with the defaults of its kind."""
         if self.custom.find(raw["apiVersion"], raw["kind"]) is None:
@@ -167,7 +173,9 @@ class Admission:
         else:
             problems += [*meta.object_meta(new, self.resource(new).namespaced), *self.custom.check(new, old)]
             new = self.custom.to_stored(new)
-        problems += [problem for validator in self._validators.get(kind, ()) for problem in validator(new, old)]
+        problems += immutable.metadata(new, old)
+        validators = self._validators.get(kind, ()) if problems else self._all(kind)
+        problems += [problem for validator in validators for problem in validator(new, old)]
         if problems:
             resource = self.store.catalogue.named(kind)
             raise status.invalid(resource, name or new["metadata"].get("generateName", ""), problems)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from labkit.api.defaults.pods import quality
 from labkit.api.problem import Problem
 from labkit.control import status
 from labkit.control.admission import Admission
@@ -36,5 +37,5 @@ def complete(store: Store, new: Raw, old: Raw | None) -> Iterable[Problem]:
         raise status.forbidden("Pod", metadata.get("name") or metadata.get("generateName", ""), why)
     if token_volume.wanted(new["spec"], found):
         token_volume.add(new["spec"], metadata["namespace"], store)
-    new["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+    new["status"] = {"phase": "Pending", "qosClass": quality(new["spec"])}
     return ()

@@ -11,6 +11,13 @@ from hypothesis import strategies as st
 from labkit.api import check, schema
 from labkit.api.defaults import default
 from labkit.api.kinds import RESOURCES
+from labkit.control import plugins
+from labkit.control.admission import Admission
+from labkit.control.namespaces import create_initial
+from labkit.control.store import Store
+from labkit.errors import ApiError
+from labkit.services.admission import ServiceAdmission
+from labkit.workloads.admission import register
 
 
 def typed(definition: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
@@ -81,3 +88,31 @@ def test_twice_is_once_and_the_given_object_stays(obj: dict[str, Any]) -> None:
 def test_any_typed_object_gets_an_answer(obj: dict[str, Any]) -> None:
     for problem in check.problems(obj):
         assert problem.message
+
+
+@st.composite
+def levels(draw: st.DrawFn) -> dict[str, str]:
+    level = draw(st.sampled_from(["privileged", "baseline", "restricted"]))
+    return {"pod-security.kubernetes.io/enforce": level}
+
+
+@given(objects(), objects(), levels())
+@SLOW_TO_DRAW
+def test_any_typed_object_is_stored_or_refused(
+    obj: dict[str, Any], other: dict[str, Any], level: dict[str, str]
+) -> None:
+    admission = Admission(Store())
+    ServiceAdmission(admission.store).register(admission)
+    register(admission, admission.store)
+    plugins.register(admission)
+    create_initial(admission)
+    admission.store.update("Namespace", "", "default", lambda raw: raw["metadata"]["labels"].update(level))
+    namespaced = {resource.kind: resource.namespaced for resource in RESOURCES}
+    for each in (obj, {**other, "kind": obj["kind"], "apiVersion": obj["apiVersion"]}, other):
+        place = {"namespace": "default"} if namespaced[each["kind"]] else {}
+        raw = {**each, "metadata": {"name": "a", **place}}
+        for write in (admission.create, admission.replace):
+            try:
+                write(raw)
+            except ApiError as error:
+                assert 400 <= error.details["status"]["code"] < 500, error.message

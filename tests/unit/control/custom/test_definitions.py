@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from labkit.control.apply import apply
 from labkit.errors import ApiError
 
 
@@ -213,3 +214,11 @@ def test_status_is_apart_where_it_is_a_subresource(admission, define, gadget):
     assert "status" not in admission.create({**gadget(), "status": {}})
     widget = {**gadget(), "kind": "Widget", "status": {}}
     assert admission.create(widget)["status"] == {}
+
+
+def test_custom_objects_are_applied_as_others_are(admission, define, gadget):
+    define({"size": {"type": "integer"}, "colour": {"type": "string", "default": "red"}})
+    results = [apply(admission, [gadget(size=size)])[0]["result"] for size in (1, 1, 2)]
+    assert results == ["created", "unchanged", "configured"]
+    stored = admission.store.get("Gadget.example.com", "default", "a")
+    assert stored["spec"] == {"size": 2, "colour": "red"}
