@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from labkit.apiserver.subresources import Duties
+from labkit.apiserver.duties import Duties
 from labkit.cluster import subresources
 from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
@@ -22,6 +22,7 @@ from labkit.cluster.kept import missing, resume
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.logs import Logs
 from labkit.cluster.node_rules import NodeRules
+from labkit.cluster.nodes import Agents, registered
 from labkit.cluster.plane import Plane
 from labkit.cluster.questions import Questions
 from labkit.cluster.streams import Streams
@@ -34,11 +35,12 @@ from labkit.control.watch import Event
 from labkit.dns import addon
 from labkit.errors import NotFound
 from labkit.linux import iptables, probes
-from labkit.net.topology import POD_NETWORK, Machine, plan
+from labkit.net.topology import POD_NETWORK, plan
 from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
 from labkit.workloads import sources
 from labkit.workloads.disruption.eviction import evict
+from labkit.workloads.nodes.pace import Pace
 
 DNS_KINDS = ("ConfigMap", "EndpointSlice", "Namespace", "Pod", "Service")
 
@@ -73,6 +75,7 @@ class Control:
         link: Mapping[str, Any],
         seed: int,
         needs: Sequence[str],
+        pace: float,
         listener: int,
         kept: str,
         synchronous: str,
@@ -96,12 +99,17 @@ class Control:
         tables = iptables.probe(datacenter.places["router"].netns, among)
         iptables.provide(tables)
         self._progress("control plane")
-        self._plane = plane = Plane(seed, self._work, kept, synchronous)
-        resume(plane.store, {machine.name: _node(machine) for machine in site.machines})
+        self._plane = plane = Plane(seed, self._work, Pace(pace), kept, synchronous)
+        now = plane.store.now()
+        resume(plane.store, {machine.name: registered(machine, seed, now) for machine in site.machines})
         machines = {m.name: datacenter.places[m.name] for m in site.machines}
         links = {m.name: datacenter.net[m.name].links for m in site.machines}
         plane.store.watch(sources.KINDS, self._tell_workload)
         self._kubelet = Kubelet(plane.store, machines, links, PLUGINS[cni], self.roles, self._work, self._everywhere)
+        self._agents = Agents(plane.store, list(machines), Pace(pace), datacenter.cut)
+        self._agents.start()
+        self._kubelet.silent = self._agents.silent.__contains__
+        self._agents.back.append(self._kubelet.rejoin)
         plane.store.watch(DNS_KINDS, self._tell_dns)
         first = datacenter.places[site.machines[0].name]
         publish(plane, first)
@@ -112,7 +120,9 @@ class Control:
         waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
         self._logs = Logs(plane.store, self.roles)
         self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles, self._logs)
-        self.handlers.update(plane.handlers() | waiting.handlers() | self._questions.handlers())
+        self.handlers.update(
+            plane.handlers() | waiting.handlers() | self._questions.handlers() | self._agents.handlers()
+        )
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
         self._api = ApiServer(plane, first, listener, self._duties())
@@ -157,38 +167,6 @@ class Control:
 
     def _corefile(self, error: str) -> None:
         print(f"the Corefile was not taken: {error}", file=sys.stderr)  # noqa: T201 - the lab's log
-
-
-def _node(machine: Machine) -> Raw:
-    """A Node as its kubelet registers it."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "name": machine.name,
-            "labels": {
-                "kubernetes.io/hostname": machine.name,
-                "kubernetes.io/os": "linux",
-                "topology.kubernetes.io/region": "lab",
-                "topology.kubernetes.io/zone": machine.zone,
-            },
-        },
-        "spec": {"podCIDR": machine.pod_cidr, "podCIDRs": [machine.pod_cidr]},
-        "status": {
-            "addresses": [
-                {"type": "InternalIP", "address": machine.address},
-                {"type": "Hostname", "address": machine.name},
-            ],
-            "conditions": [
-                {
-                    "type": "Ready",
-                    "status": "True",
-                    "reason": "KubeletReady",
-                    "message": "kubelet is posting ready status",
-                }
-            ],
-        },
-    }
 
 
 def _report(error: BaseException) -> None:

@@ -43,6 +43,11 @@ class DataCenter:
             for link in self.net.links
         ]
 
+    def cut(self, name: str, off: bool) -> None:
+        """Pull a node's cable at its switch, or put it back: its interfaces and routes stay as they are."""
+        cable = next(link for link in self.net.links if link.intf1.node.name == name)
+        cable.intf2.node.links.set_link(cable.intf2.name, up=not off)
+
     def _places(self) -> list[Place]:
         zone_of = {m.name: m for m in self.site.machines}
         found = []

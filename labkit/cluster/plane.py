@@ -29,18 +29,21 @@ from labkit.sandbox.channel import Handler
 from labkit.services.admission import ServiceAdmission
 from labkit.workloads import controllers
 from labkit.workloads.admission import register as register_pods
+from labkit.workloads.nodes.eviction import PodGarbage, TaintEviction
+from labkit.workloads.nodes.lifecycle import NodeLifecycle
+from labkit.workloads.nodes.pace import Pace
 from labkit.workloads.scheduler import Scheduler
 
 Key = tuple[str, str, str]
 
-SCALED = ("Deployment", "ReplicaSet")
+SCALED = ("Deployment", "ReplicaSet", "StatefulSet")
 MOST_REPLICAS = 5000  # a slip of the finger would else keep the lab busy until its memory is full
 
 
 class Plane:
     """The store with its reconcile loop: whatever changes is settled before control does anything else."""
 
-    def __init__(self, seed: int, work: Work, kept: str = "", synchronous: str = "NORMAL") -> None:
+    def __init__(self, seed: int, work: Work, pace: Pace, kept: str = "", synchronous: str = "NORMAL") -> None:
         self.store = Store(seed)
         if kept:
             restore(self.store, kept, synchronous)
@@ -50,7 +53,7 @@ class Plane:
         self._due = False
         self._later: asyncio.TimerHandle | None = None
         register_pods(self.admission, self.store)
-        plugins.register(self.admission)
+        plugins.register(self.admission, round(pace.toleration))
         for kind in SCALED:
             self.admission.validate(kind, _affordable)
         self.root_certificates = RootCertificates(self.store)
@@ -63,6 +66,9 @@ class Plane:
             ResourceQuotas(self.store),
             GarbageCollector(self.store),
             *controllers.workloads(self.store, self.admission.create),
+            NodeLifecycle(self.store, pace),
+            TaintEviction(self.store),
+            PodGarbage(self.store, pace),
             Scheduler(self.store),
             EndpointSlices(self.store),
             LegacyEndpoints(self.store),
@@ -90,7 +96,7 @@ class Plane:
     def scale(self, kind: str, namespace: str, name: str, replicas: int) -> None:
         """Set `spec.replicas`. Raises `LabError` for kinds that have none, `ApiError` for a number that is refused."""
         if kind not in SCALED:
-            raise LabError(f"cannot scale {kind.lower()}/{name}: {' and '.join(SCALED)}s have replicas")
+            raise LabError(f"cannot scale {kind.lower()}/{name}: {', '.join(SCALED)} have replicas")
         raw = self.store.get(kind, namespace, name)
         self.admission.replace({**raw, "spec": {**raw["spec"], "replicas": replicas}})
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from labkit.api.objects import Deployment, DeploymentStatus, EndpointSlice, Pod, ReplicaSet, Service
+from labkit.api import selectors
+from labkit.api.objects import EndpointSlice, Pod, Service
+from labkit.cluster import readiness
 from labkit.cluster.plane import Plane
+from labkit.control.store import Raw
 from labkit.control.watch import Event
-from labkit.errors import NotFound, WaitTimeout
+from labkit.errors import WaitTimeout
 from labkit.sandbox.channel import Handler
 
-READY_KINDS = ("Deployment", "ReplicaSet", "Pod")
+READY_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod")
 
 
 class Waiting:
@@ -32,7 +35,9 @@ class Waiting:
         return {"wait": self.wait, "delete": self.delete}
 
     async def wait(self, kind: str, namespace: str, name: str, timeout: float) -> None:
-        """Return once the object (or, without a kind, every Deployment and pod) is ready and every node knows.
+        """Return once the object (or, without a kind, every workload and pod) is ready and every node knows.
+
+        A Job is ready when it is complete.
 
         Raises `NotFound` where there is no such object, `WaitTimeout` with the reasons after `timeout`.
         """
@@ -85,21 +90,23 @@ class Waiting:
                 for raw in self._store.list(each)
                 for reason in self._missing(each, raw["metadata"].get("namespace", ""), raw["metadata"]["name"])
             ]
-        try:
-            if kind == "Pod":
-                return self._pod(namespace, name)
-            if kind in ("Deployment", "ReplicaSet"):
-                return self._replicas(Deployment if kind == "Deployment" else ReplicaSet, namespace, name)
-            if kind == "Service":
-                return self._service(namespace, name)
-        except NotFound:
+        raw = self._store.find(kind, self._plane.namespace(kind, namespace), name)
+        if raw is None:
             return [f"{kind.lower()}/{name} was deleted"]
+        if kind == "Pod":
+            return self._pod(namespace, name)
+        if kind == "Service":
+            return self._service(namespace, name)
+        if short := readiness.missing(raw):
+            return [short, *self._pods(raw)]
         return []
 
     def _pod(self, namespace: str, name: str) -> list[str]:
         pod = self._store.view(Pod, namespace, name)
         if pod is None or pod.ready or pod.terminating or pod.status.phase == "Succeeded":
             return []
+        if pod.status.phase == "Failed" and any(ref.kind == "Job" for ref in pod.metadata.owner_references):
+            return []  # the Job says what that means
         return [f"pod {name}: {_why(pod, self._warnings.get(pod.metadata.uid, ''))}"]
 
     def _latest_warnings(self) -> dict[str, str]:
@@ -108,23 +115,11 @@ class Waiting:
         warnings.sort(key=lambda e: (e.get("lastTimestamp") or "", self._store.created(e)))
         return {e["involvedObject"].get("uid", ""): e.get("message", "") for e in warnings}
 
-    def _replicas(self, cls: type[Deployment] | type[ReplicaSet], namespace: str, name: str) -> list[str]:
-        found = self._store.view(cls, namespace, name)
-        if found is None:
-            return []
-        status, wanted = found.status, found.spec.replicas
-        current = status.observed_generation >= found.metadata.generation
-        updated = status.updated_replicas if isinstance(status, DeploymentStatus) else status.replicas
-        if current and status.replicas == updated == status.available_replicas == wanted:
-            return []
-        labels = found.spec.selector.match_labels
-        pods = [
-            p
-            for p in self._store.views(Pod, namespace)
-            if labels.items() <= p.metadata.labels.items() and not p.ready and not p.terminating
-        ]
-        why = [reason for p in pods for reason in self._pod(namespace, p.name)]
-        return [f"{name} has {status.available_replicas} of {wanted} pods available", *why]
+    def _pods(self, owner: Raw) -> list[str]:
+        """What keeps the pods of a workload from being ready."""
+        selector, namespace = owner["spec"].get("selector"), owner["metadata"].get("namespace", "")
+        pods = [p for p in self._store.list("Pod", namespace) if selectors.matches(selector, readiness.labels(p))]
+        return [reason for p in pods for reason in self._pod(namespace, p["metadata"]["name"])]
 
     def _service(self, namespace: str, name: str) -> list[str]:
         service = self._store.view(Service, namespace, name)

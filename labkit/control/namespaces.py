@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from labkit.control import conditions
 from labkit.control.admission import Admission
+from labkit.control.emptying import remaining
+from labkit.control.status import named
 from labkit.control.store import Store, key_of
 from labkit.control.watch import Event
 
@@ -28,7 +31,7 @@ def leaving(store: Store, name: str) -> bool:
 
 
 class Namespaces:
-    """Empties a namespace that is being deleted, then lets it go. Keys are names."""
+    """Empties a namespace that is being deleted, says what it waits for, then lets it go. Keys are names."""
 
     name = "namespace"
     kinds = None
@@ -40,7 +43,8 @@ class Namespaces:
         metadata = event.object["metadata"]
         if event.object["kind"] == "Namespace":
             return [metadata["name"]] if "deletionTimestamp" in metadata else []
-        return [metadata["namespace"]] if event.type == "DELETED" and metadata.get("namespace") else []
+        name = metadata.get("namespace", "")
+        return [name] if name and (event.type == "DELETED" or leaving(self._store, name)) else []
 
     def reconcile(self, key: str) -> None:
         namespace = self._store.find("Namespace", "", key)
@@ -50,7 +54,11 @@ class Namespaces:
             # Deleting one may have taken others with it.
             if "deletionTimestamp" not in raw["metadata"] and self._store.find(*key_of(raw)) is not None:
                 self._store.delete(*key_of(raw))
-        if not self._store.indexed("namespace", key):
+        left = self._store.indexed("namespace", key)
+        if left:
+            known = self._store.catalogue.named
+            conditions.write(self._store, namespace, *remaining(left, lambda raw: named(known(key_of(raw)[0]))))
+        else:
             self._store.finalize("Namespace", "", key)
 
 

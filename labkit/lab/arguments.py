@@ -14,6 +14,7 @@ CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
+PACE = (1, 20)
 LINK = ("bw", "delay", "jitter", "loss", "max_queue_size")
 _TIME = re.compile(r"\d+(\.\d+)?(us|ms|s)")
 
@@ -45,6 +46,13 @@ def check_sandbox(sandbox: str, memory: int, needs: Sequence[str]) -> None:
     for name in needs:
         if name not in BY_NAME:
             raise LabError(f"needs has {name!r}: a kernel's features are {', '.join(BY_NAME)}")
+
+
+def check_pace(pace: float) -> None:
+    """Raise `LabError` as `check` does."""
+    slowest, quickest = PACE
+    if isinstance(pace, bool) or not isinstance(pace, int | float) or not slowest <= pace <= quickest:
+        raise LabError(f"pace is {pace!r}: a number from {slowest} (real) to {quickest} is wanted")
 
 
 def features(cni: str, iptables: str, link: Mapping[str, Any], needs: Sequence[str]) -> list[str]:

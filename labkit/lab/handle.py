@@ -96,3 +96,18 @@ class Handle:
         if check and output.code:
             raise CommandError(f"{text!r} in {self.name} failed: {output!r}", code=output.code)
         return output
+
+
+class Node(Handle):
+    """A machine of the cluster. Its commands see its interfaces, routes and rules."""
+
+    def fail(self) -> None:
+        """Pull the node's cable: nothing reaches it, and it reaches nothing, until `recover`.
+
+        The cluster finds out by itself: NotReady after some seconds, then its pods out of service, later evicted.
+        """
+        self._call("fail_node", name=self.name)
+
+    def recover(self) -> None:
+        """Put the cable back; the node reports at once."""
+        self._call("recover_node", name=self.name)

@@ -12,7 +12,7 @@ from labkit.api import kinds, manifest
 from labkit.errors import ApiError, NotFound
 from labkit.lab import kubectl, rules, tables
 from labkit.lab.door import Door
-from labkit.lab.handle import Handle, Output
+from labkit.lab.handle import Handle, Node, Output
 from labkit.net.path import PacketPath
 from labkit.net.rules import parse
 from labkit.sandbox.start import Sandbox
@@ -93,7 +93,9 @@ class Lab:
 
         documents = manifest.load(source)
         for document in documents:
-            if kinds.resource(document.object["kind"]).namespaced:
+            # A custom kind's scope is known to the lab, which puts what needs a namespace into `default`.
+            custom = kinds.is_foreign(document.object)
+            if namespace != "default" if custom else kinds.resource(document.object["kind"]).namespaced:
                 document.object["metadata"].setdefault("namespace", namespace)
         try:
             found = self._sandbox.call("apply", objects=[document.object for document in documents])
@@ -165,9 +167,9 @@ class Lab:
         """A pod to make requests from or run commands in. `NotFound` lists the pods where no name fits, or several."""
         return self._handle("pod", name if "/" in name else f"{namespace}/{name}")
 
-    def node(self, name: str) -> Handle:
-        """A node; its commands see the node's interfaces, routes and rules."""
-        return self._handle("node", name)
+    def node(self, name: str) -> Node:
+        """A node; its commands see the node's interfaces, routes and rules. It can `fail` and `recover`."""
+        return Node(self._sandbox.call, self._sandbox.call("find_place", kind="node", name=name))
 
     def host(self, name: str = "internet") -> Handle:
         """A machine outside the cluster: "internet" (the client out there) or "router"."""

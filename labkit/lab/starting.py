@@ -33,6 +33,7 @@ def start(
     needs: Sequence[str] = (),
     memory: int = MEMORY,
     seed: int = 0,
+    pace: float = 5.0,
     name: str = "lab",
     keep: bool = False,
     progress: Callable[[str], None] | None = None,
@@ -48,6 +49,8 @@ def start(
     needs     features of the kernel that will be used, such as "ipvs": `labkit doctor` lists them
     memory    megabytes for a kernel of its own
     seed      of names and addresses: the same seed and manifests give the same ones
+    pace      how many times sooner than in a real cluster a silent node is given up, and its pods are evicted; 1 is
+              real: 50 s, and 300 s more
     name      an earlier lab of this name in this process is closed first
     keep      the lab of this name comes back: its objects are kept in a file in the user's state directory
     progress  called with each step in words; without one, a notebook shows a line while it starts
@@ -58,6 +61,7 @@ def start(
     link = link or {}
     wanted = sandbox or os.environ.get("LABKIT_SANDBOX", "") or "auto"
     arguments.check(nodes, zones, cni, iptables, link)
+    arguments.check_pace(pace)
     arguments.check_sandbox(wanted, memory, needs)
     if earlier := _open.pop(name, None):
         earlier.close()
@@ -66,7 +70,7 @@ def start(
     say = progress or shown
     asked = {
         "nodes": nodes, "zones": list(zones), "cni": cni, "variant": iptables, "link": link, "seed": seed,
-        "needs": arguments.features(cni, iptables, link, needs),
+        "needs": arguments.features(cni, iptables, link, needs), "pace": pace,
     }  # fmt: skip
     refused: dict[str, LabError] = {}
     with shown:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from labkit.api.objects import DeploymentSpec
+from labkit.control import conditions
 from labkit.control.deletion import timestamp
-from labkit.workloads import conditions
 from labkit.workloads.pods import condition
 from labkit.workloads.rollout import bounds
 

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from labkit.control import conditions
 from labkit.control.deletion import timestamp
 from labkit.control.namespaces import leaving
 from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
 from labkit.errors import ApiError
-from labkit.workloads import conditions, pods
+from labkit.workloads import pods
 from labkit.workloads.making import Create, PodControl
 from labkit.workloads.ownership import claim, controller_of, controllers, key, owners
 from labkit.workloads.pods import is_active

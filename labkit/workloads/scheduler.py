@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from labkit.control import conditions
 from labkit.control.deletion import timestamp
 from labkit.control.recorder import Recorder
 from labkit.control.store import Raw, Store, key_of
 from labkit.control.watch import Event
-from labkit.workloads import conditions
 from labkit.workloads.ownership import controller_of
 from labkit.workloads.ownership import key as name_of
 from labkit.workloads.pods import condition, has_ended, is_terminating

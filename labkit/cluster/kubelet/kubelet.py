@@ -15,22 +15,20 @@ from typing import Any
 import msgspec
 
 from labkit.api.objects import Pod
-from labkit.cluster.kubelet.networks import Attached, Networks
+from labkit.cluster.kubelet.networks import Attached, Networks, place_of
 from labkit.cluster.kubelet.reports import Reports
-from labkit.cluster.kubelet.status import FINE, Told, Why, creating
+from labkit.cluster.kubelet.status import FINE, Told, Why, creating, started
 from labkit.cluster.work import Work
 from labkit.cni.plugins import Plugin
 from labkit.control.deletion import timestamp
 from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
-from labkit.dns import resolv
 from labkit.errors import LabError
 from labkit.linux.rtnetlink import Links
 from labkit.net.place import Place
 from labkit.sandbox.channel import Peer
 
 DNS_IMAGE = "coredns"
-DNS_IP = "10.96.0.10"
 ENDED = ("Succeeded", "Failed")
 DEADLINE: Why = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
@@ -55,6 +53,7 @@ class Running(msgspec.Struct):
 class Kubelet:
     """Brings the pods of all nodes into being. `roles` are the channels by name.
 
+    silent     whether a node is cut off: nothing reaches its pods, and they report nothing, until `rejoin`
     withdrawn  returns when every node knows of all changes so far: none sends connections to what has left meanwhile
     """
 
@@ -73,6 +72,7 @@ class Kubelet:
         self._roles = roles
         self._work = work
         self._withdrawn = withdrawn
+        self.silent: Callable[[str], bool] = lambda node: False
         self._networks = Networks(store, nodes, links, plugin)
         self._reports = Reports(store, work, list(nodes))
         self._reports.written = self._written
@@ -103,7 +103,7 @@ class Kubelet:
     def report(self, pods: Sequence[Raw], events: Sequence[Raw]) -> None:
         """The role that serves the pods tells of their containers' new states, and what has happened to them."""
         for each in events:
-            if running := self._running.get(each["uid"]):
+            if (running := self._running.get(each["uid"])) and not self.silent(running.place.node):
                 said = each["container"], each["type"], each["reason"], each["message"]
                 self._reports.event(each["uid"], running.place.name, *said)
         for each in pods:
@@ -111,10 +111,23 @@ class Kubelet:
                 running.statuses = each["statuses"]
                 self._tell(each["uid"], running)
 
+    def rejoin(self, node: str) -> None:
+        """A node is no longer cut off: it hears what has become of its pods, and tells of them."""
+        here = {raw["metadata"]["uid"]: raw for raw in self._store.indexed("node", node)}
+        for uid, running in [each for each in self._running.items() if each[1].place.node == node]:
+            if uid in here:
+                self._tell(uid, running)
+            else:
+                self._end(running.pod, 0, gone=True)
+        for raw in here.values():
+            self._heard(Event("ADDED", raw))
+
     def _heard(self, event: Event) -> None:
         pod = self._store.typed(Pod, event.object)
         uid = pod.metadata.uid
-        if event.type == "DELETED":
+        if self.silent(pod.spec.node_name):
+            pass
+        elif event.type == "DELETED":
             self._end(pod, 0, gone=True)
         elif pod.terminating:
             self._end(pod, event.object["metadata"].get("deletionGracePeriodSeconds") or 0)
@@ -177,23 +190,8 @@ class Kubelet:
             if raw := self._reports.find(uid, pod.key):
                 self._reports.status(uid, pod.key, Told(creating(raw), "", node.addresses[0]))
             return None
-        running = self._running[uid] = Running(pod, self._place(pod, network), role, network)
+        running = self._running[uid] = Running(pod, place_of(pod, node, network), role, network)
         return running
-
-    def _place(self, pod: Pod, network: Attached | None) -> Place:
-        node = self._nodes[pod.spec.node_name]
-        address = network.address if network else node.addresses[0]
-        return Place(
-            name=pod.key,
-            kind="pod",
-            netns=network.netns if network else node.netns,
-            hostname=resolv.hostname(pod) if network else node.hostname,
-            node=node.name,
-            zone=node.zone,
-            addresses=(address,),
-            resolv_conf=resolv.resolv_conf(pod, DNS_IP).text(),
-            hosts=resolv.hosts(pod, [address]),
-        )
 
     async def _start(self, running: Running) -> None:
         uid, pod = running.pod.metadata.uid, running.pod
@@ -215,7 +213,7 @@ class Kubelet:
                 await role.call("start_pod", place=place, pod=raw, facts=facts)
             else:
                 await role.call("start_pod", place=place, pod=raw)
-                running.statuses = _started(raw, timestamp(self._store.now()))
+                running.statuses = started(raw, timestamp(self._store.now()))
         except LabError as error:
             running.statuses = creating(raw)
             self._reports.event(uid, pod.key, "", "Warning", "Failed", f"Error: {error}")
@@ -285,15 +283,7 @@ class Kubelet:
             self._store.finalize("Pod", pod.namespace, pod.name)
 
     def _tell(self, uid: str, running: Running) -> None:
-        if running.statuses:
+        if running.statuses and not self.silent(running.place.node):
             host = self._nodes[running.place.node].addresses[0]
             told = Told(running.statuses, running.place.addresses[0], host, running.over, running.failure)
             self._reports.status(uid, running.place.name, told)
-
-
-def _started(pod: Raw, now: str) -> Raw:
-    """The statuses of containers whose role has started them and has no more to say about them."""
-    found = creating(pod)
-    for status in found["containerStatuses"]:
-        status |= {"state": {"running": {"startedAt": now}}, "ready": True, "started": True, "imageID": status["image"]}
-    return found

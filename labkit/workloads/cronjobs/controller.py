@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from email.utils import format_datetime
 
 from labkit.control.deletion import timestamp
 from labkit.control.namespaces import leaving
@@ -21,6 +20,7 @@ from labkit.workloads.making import Create
 from labkit.workloads.ownership import controller_of, controllers, key, owners, reference
 from labkit.workloads.pods import condition
 
+RFC1123 = "%a, %d %b %Y %H:%M:%S +0000"
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 MISSED = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
 FORBIDDEN = "Not starting job because prior execution is running and concurrency policy is Forbid"
@@ -117,7 +117,7 @@ class CronJobs:
     def _start(self, cron: Raw, status: Raw, time: datetime, now: datetime) -> None:
         deadline = cron["spec"].get("startingDeadlineSeconds")
         if deadline is not None and time + timedelta(seconds=deadline) < now:
-            said = f"Missed scheduled time to start a job: {format_datetime(time)}"
+            said = f"Missed scheduled time to start a job: {time:{RFC1123}}"
             self._recorder.event(cron, "Warning", "MissSchedule", said)
             return
         policy = cron["spec"].get("concurrencyPolicy", "Allow")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -31,6 +30,8 @@ def zone_of(cron: Raw) -> tzinfo:
     name = cron["spec"].get("timeZone")
     if not name:
         return UTC
+    from zoneinfo import ZoneInfo  # seldom needed, and slow to import
+
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
+from labkit.control import conditions
 from labkit.control.deletion import timestamp
-from labkit.workloads import conditions, pods
+from labkit.workloads import pods
 from labkit.workloads.rollout import share
 
 Raw = dict[str, Any]

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labkit.control import refusals
+from labkit.control import conditions, refusals
 from labkit.control.deletion import timestamp
 from labkit.control.status import conflict
 from labkit.control.store import Raw, Store
-from labkit.workloads import conditions
 from labkit.workloads.disruption.controller import covers
 from labkit.workloads.pods import has_ended, is_ready, is_terminating, phase
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
+from labkit.control import conditions
 from labkit.control.deletion import timestamp
-from labkit.workloads import conditions
 from labkit.workloads.jobs import indexes
 from labkit.workloads.jobs import pods as job_pods
 from labkit.workloads.jobs.policy import success

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from labkit.control import conditions
 from labkit.control.recorder import Recorder
 from labkit.control.store import Raw, Store, key_of
 from labkit.control.watch import Event
-from labkit.workloads import conditions
 from labkit.workloads.nodes.pace import Pace
 from labkit.workloads.ownership import key
 from labkit.workloads.pods import has_ended, is_terminating

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from labkit.control import conditions
 from labkit.control.deletion import timestamp
 from labkit.control.recorder import Recorder
 from labkit.control.store import Raw, Store, key_of
 from labkit.control.watch import Event
-from labkit.workloads import conditions
 from labkit.workloads.nodes.pace import Pace
 from labkit.workloads.nodes.taints import wanted
 from labkit.workloads.pods import condition, is_ready

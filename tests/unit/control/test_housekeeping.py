@@ -83,6 +83,13 @@ def test_namespace_goes_with_its_content(store, loop, make):
     assert store.list("ConfigMap") == ()
     assert store.find("ServiceAccount", "shop", "default") is None
     assert store.get("Namespace", "", "shop")["status"]["phase"] == "Terminating"
+    conditions = {c["type"]: c for c in store.get("Namespace", "", "shop")["status"]["conditions"]}
+    remaining = conditions["NamespaceContentRemaining"]
+    assert remaining["message"] == "Some resources are remaining: pods. has 1 resource instances"
+    assert conditions["NamespaceFinalizersRemaining"]["reason"] == "ContentHasNoFinalizers"
+    assert [conditions[f"NamespaceDeletion{what}Failure"]["status"] for what in ("Content", "Discovery")] == [
+        "False"
+    ] * 2
     with pytest.raises(ApiError, match="being terminated"):
         store.create(make("ConfigMap", "d", namespace="shop"))
     store.finalize("Pod", "shop", "a")
@@ -91,3 +98,19 @@ def test_namespace_goes_with_its_content(store, loop, make):
     store.create(make("Namespace", "shop", namespace=""))
     loop.drain()
     assert store.find("ServiceAccount", "shop", "default") is not None
+
+
+def test_a_namespace_says_which_finalizers_hold_it(store, loop, make):
+    store.create(make("Namespace", "shop", namespace=""))
+    store.create(make("ConfigMap", "c", namespace="shop", metadata={"finalizers": ["example.org/wait"]}))
+    store.delete("Namespace", "", "shop")
+    loop.drain()
+
+    def finalizers():
+        found = store.get("Namespace", "", "shop")["status"]["conditions"]
+        return next(c["message"] for c in found if c["type"] == "NamespaceFinalizersRemaining")
+
+    assert finalizers().endswith("finalizers remaining: example.org/wait in 1 resource instances")
+    store.update("ConfigMap", "shop", "c", lambda raw: raw["metadata"].pop("finalizers"))
+    loop.drain()
+    assert store.find("Namespace", "", "shop") is None
