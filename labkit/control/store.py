@@ -109,7 +109,7 @@ class Store(Formed):
             metadata.pop(field, None)
         metadata["uid"] = self.chance.uid(*key)
         metadata["creationTimestamp"] = deletion.timestamp(self.now())
-        if key[0] in COUNTED:
+        if key[0] in COUNTED or "." in key[0]:  # those of custom kinds all are
             metadata["generation"] = 1
         if complete := self.completing.get(key[0]):
             complete(raw)

@@ -222,3 +222,4 @@ def test_custom_objects_are_applied_as_others_are(admission, define, gadget):
     assert results == ["created", "unchanged", "configured"]
     stored = admission.store.get("Gadget.example.com", "default", "a")
     assert stored["spec"] == {"size": 2, "colour": "red"}
+    assert stored["metadata"]["generation"] == 2
