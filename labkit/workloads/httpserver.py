@@ -15,14 +15,19 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import httptools
 
 from labkit.net.packet import endpoint
 from labkit.workloads.httpmessages import Request, Response, encode
 
+if TYPE_CHECKING:
+    from labkit.workloads.health import Health
+
 HEADER_LIMIT = 64 * 1024
 BODY_LIMIT = 32 * 1024 * 1024
+HTTP2 = b"PRI * HTTP/2.0\r\n"
 PATIENCE = 1.0
 """Seconds that a server which is about to end gives to those who have connected and asked nothing."""
 Handler = Callable[[Request], Response | Awaitable[Response]]
@@ -98,6 +103,7 @@ class Connection:
         self._unsent = b""
         self._last = False
         self._refused = False
+        self._health: Health | None = None
         self.asked = self._begun = False  # has ever sent a request; is in the middle of one
         listener.connections.add(self)
         self._read()
@@ -181,6 +187,9 @@ class Connection:
             return
         if self._refused:
             return
+        if self._health or (not self.asked and data.startswith(HTTP2)):
+            self._check_health(data)
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -189,6 +198,18 @@ class Connection:
             self._refuse(HTTPStatus.BAD_REQUEST)
         self._next()
         self._await_more()
+
+    def _check_health(self, data: bytes) -> None:
+        """A client that speaks HTTP/2 is a gRPC probe."""
+        if self._health is None:
+            from labkit.workloads.health import Health  # here: HTTP/2 is slow to import and seldom needed
+
+            self._health, self.asked = Health(), True
+        self._send(self._health.answer(data))
+        if self._health.ended:
+            self.close()
+        else:
+            self._await_more()
 
     def _await_more(self) -> None:
         if not self._reading and self._socket.fileno() >= 0:

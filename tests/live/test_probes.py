@@ -11,6 +11,8 @@ import msgspec
 from inside import in_sandbox
 from running import Cluster, running_in
 
+from labkit.linux import httpclient
+
 
 @in_sandbox
 async def test_readiness_follows_its_probe() -> None:
@@ -86,6 +88,21 @@ async def test_grpc_probes() -> None:
     for text in failures:
         await c.heard(f"Warning Unhealthy Readiness probe failed: {text}")
     assert [s["ready"] for s in c.reports[-1]] == [True, True, False, False, False, False]
+    await c.stop()
+
+
+@in_sandbox
+async def test_the_built_in_server_answers_grpc_probes() -> None:
+    c = Cluster()
+    probe = {"grpc": {"port": 80, "service": "shop.Cart"}, "periodSeconds": 1}
+    await c.start({"name": "web", "image": "nginx", "readinessProbe": probe})
+    await c.until(lambda s: s["ready"])
+    assert not [event for event in c.events if "Unhealthy" in event]
+    with await httpclient.connect(c.client.netns, "10.244.1.3", 80) as sock:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(sock, b"PRI * HTTP/2.0\r\n\r\nnonsense" + b"x" * 100)
+        while await loop.sock_recv(sock, 4096):  # it says so and closes
+            pass
     await c.stop()
 
 
