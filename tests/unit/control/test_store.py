@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labkit.api.objects import Pod, Service
-from labkit.control.store import Store, copy
+from labkit.control.store import Store, copy, key_of
 from labkit.errors import ApiError
 
 SPEC = {"ports": [{"port": 80}]}
@@ -92,8 +92,7 @@ def test_what_a_generation_counts_depends_on_the_kind(store, make):
     def rises(made, change):
         before = store.create(made)
         assert before["metadata"]["generation"] == 1
-        key = made["kind"], made["metadata"].get("namespace", ""), made["metadata"]["name"]
-        return store.update(*key, change)["metadata"]["generation"] == 2
+        return store.update(*key_of(before), change)["metadata"]["generation"] == 2
 
     group = "discovery.k8s.io/v1"
     slices = [make("EndpointSlice", name, version=group, addressType="IPv4", endpoints=[]) for name in "abc"]
