@@ -15,40 +15,23 @@ from typing import Any
 import msgspec
 
 from labkit.api.objects import Pod
-from labkit.cluster.kubelet.networks import Attached, Networks
+from labkit.cluster.kubelet.networks import Networks
 from labkit.cluster.kubelet.reports import Reports
-from labkit.cluster.kubelet.status import FINE, Told, Why, creating, started
+from labkit.cluster.kubelet.running import Running, place
+from labkit.cluster.kubelet.status import Told, Why, creating, started
 from labkit.cluster.work import Work
 from labkit.cni.plugins import Plugin
 from labkit.control.deletion import timestamp
 from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
-from labkit.dns import resolv
 from labkit.errors import LabError
 from labkit.linux.rtnetlink import Links
 from labkit.net.place import Place
 from labkit.sandbox.channel import Peer
 
-DNS_IMAGE, DNS_IP = "coredns", "10.96.0.10"
+DNS_IMAGE = "coredns"
 ENDED = ("Succeeded", "Failed")
 DEADLINE: Why = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
-
-
-class Running(msgspec.Struct):
-    """A pod that this kubelet holds: where it runs, which role serves it, what that has told of its containers.
-
-    grace  seconds that it is given to end, from the moment it is to; None before. over: its containers have ended
-    """
-
-    pod: Pod
-    place: Place
-    role: str
-    network: Attached | None = None
-    statuses: Raw = {}
-    grace: int | None = None
-    over: bool = False
-    failure: Why = FINE
-    deadline: asyncio.TimerHandle | None = None
 
 
 class Kubelet:
@@ -191,23 +174,8 @@ class Kubelet:
             if raw := self._reports.find(uid, pod.key):
                 self._reports.status(uid, pod.key, Told(creating(raw), "", node.addresses[0]))
             return None
-        running = self._running[uid] = Running(pod, self._place(pod, network), role, network)
+        running = self._running[uid] = Running(pod, place(pod, node, network), role, network)
         return running
-
-    def _place(self, pod: Pod, network: Attached | None) -> Place:
-        node = self._nodes[pod.spec.node_name]
-        address = network.address if network else node.addresses[0]
-        return Place(
-            name=pod.key,
-            kind="pod",
-            netns=network.netns if network else node.netns,
-            hostname=resolv.hostname(pod) if network else node.hostname,
-            node=node.name,
-            zone=node.zone,
-            addresses=(address,),
-            resolv_conf=resolv.resolv_conf(pod, DNS_IP).text(),
-            hosts=resolv.hosts(pod, [address]),
-        )
 
     async def _start(self, running: Running) -> None:
         uid, pod = running.pod.metadata.uid, running.pod
