@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from labkit.apiserver.access import reviews
 from labkit.apiserver.access.access import Access
 from labkit.apiserver.api import Verb
+from labkit.apiserver.duties import Duties
 from labkit.apiserver.verbs import accounts, namespaces, pods, scaling
-
-
-@dataclass(frozen=True)
-class Duties:
-    """What the nodes and controllers of a cluster do for its API server.
-
-    more  handlers of further subresources, by "pods/exec"
-    """
-
-    read_log: pods.ReadLog
-    evict: pods.Evict
-    more: Mapping[str, Verb]
 
 
 def handlers(access: Access, duties: Duties) -> dict[str, Verb]:

@@ -12,43 +12,21 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
-import tempfile
-from functools import partial
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from labkit.apiserver import subresources
-from labkit.apiserver.access import escalation
-from labkit.apiserver.access.access import Access
-from labkit.apiserver.access.certificates import ADMIN, MASTERS, Authority, kubeconfig
-from labkit.apiserver.access.rbac import Authorizer
-from labkit.apiserver.access.secrets import Secrets
-from labkit.apiserver.access.tokens import Tokens
-from labkit.apiserver.api import Api, refusal
-from labkit.apiserver.call import Plane as Served
-from labkit.apiserver.documents import Documents
-from labkit.apiserver.feed import Feed
-from labkit.apiserver.http.server import Server
-from labkit.apiserver.openapi.documents import OpenApi
-from labkit.apiserver.subresources import Duties
+from labkit.apiserver.duties import Duties
 from labkit.cluster.kept import missing
 from labkit.cluster.plane import Plane
 from labkit.control.store import Raw
 from labkit.linux import netns
 from labkit.net.place import Place
 
+if TYPE_CHECKING:
+    from labkit.cluster.serving import Serving
+
 PORT = 6443
 SERVICE_IP = "10.96.0.1"
 NAME = {"namespace": "default", "name": "kubernetes"}
-
-
-class Made(NamedTuple):
-    """What takes a moment to make."""
-
-    server: Server
-    authority: Authority
-    tokens: Tokens
 
 
 class ApiServer:
@@ -65,13 +43,12 @@ class ApiServer:
 
     async def take(self, sock: socket.socket) -> None:
         """Serve a connection that reached the lab by another way."""
-        (await asyncio.shield(self._made)).server.take(sock)
+        (await asyncio.shield(self._made)).take(sock)
 
     async def kubeconfig(self, server: str) -> str:
         """The administrator's kubeconfig for the server at this URL."""
-        authority = (await asyncio.shield(self._made)).authority
-        user = await asyncio.to_thread(authority.client, ADMIN, [MASTERS])
-        return kubeconfig(server, authority.certificate, user)
+        made = await asyncio.shield(self._made)
+        return await asyncio.to_thread(made.kubeconfig, server)
 
     async def certificate(self) -> str:
         """The certificate of the lab's authority, in PEM: what a client needs to know the server."""
@@ -84,32 +61,16 @@ class ApiServer:
         owner, bound = store.get("ServiceAccount", namespace, account), store.get("Pod", namespace, pod)
         return made.tokens.issue(owner, [audience] if audience else [], seconds, bound)[0]
 
-    async def _make(self) -> Made:
-        authority, tokens, tls = await asyncio.to_thread(self._prepare)
-        store = self._plane.store
-        access = Access(Authorizer(store), tokens)
-        served = Served(store, self._plane.admission, Feed(store), partial(escalation.check, access))
-        openapi = OpenApi(store.catalogue, self._plane.admission.custom.schema)
-        documents = Documents(store.catalogue, f"{self._address}:{PORT}", openapi)
-        below = subresources.handlers(access, self._duties)
-        server = Server(Api(served, access, documents, below).handle, refusal, tls)
-        Secrets(store, tokens, authority.certificate)
-        for sock in self._sockets:
-            server.listen(sock)
-        return Made(server, authority, tokens)
+    async def _make(self) -> Serving:
+        prepared = await asyncio.to_thread(_prepare, self._plane, self._address)
+        return prepared.serve(self._duties, self._sockets)
 
-    def _prepare(self) -> tuple[Authority, Tokens, ssl.SSLContext]:
-        """What takes long: keys, certificates, and the libraries for them."""
-        authority = Authority()
-        pair = authority.server([SERVICE_IP, "127.0.0.1", self._address])
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.verify_mode = ssl.CERT_OPTIONAL
-        tls.load_verify_locations(cadata=authority.certificate.decode())
-        tls.set_alpn_protocols(["http/1.1"])
-        with tempfile.NamedTemporaryFile() as file:  # in the sandbox's own /tmp; ssl reads files only
-            Path(file.name).write_bytes(pair.certificate + pair.key)
-            tls.load_cert_chain(file.name)
-        return authority, Tokens(self._plane.store), tls
+
+def _prepare(plane: Plane, address: str) -> Serving:
+    """What takes long, in a thread: the libraries, keys and certificates."""
+    from labkit.cluster.serving import Serving
+
+    return Serving(plane, address, PORT, [SERVICE_IP, "127.0.0.1", address])
 
 
 def publish(plane: Plane, node: Place) -> None:

@@ -7,13 +7,15 @@ Source: pkg/registry/core/pod/strategy.go (streamLocation, validateContainer), p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from labkit.apiserver.call import Call
 from labkit.apiserver.http.messages import TEXT, Answer, Reply, Upgrade, Upgraded
 from labkit.apiserver.streams import command, forward, handshake
 from labkit.apiserver.streams import portforward as served
+from labkit.apiserver.streams.ends import Process
 from labkit.apiserver.streams.spdy_frames import ProtocolError
 from labkit.apiserver.streams.taken import Taken
 from labkit.cluster.streams import Streams
@@ -26,21 +28,36 @@ Find = Callable[[str], Place | None]
 
 def exec_(call: Call, streams: Streams, place: Find) -> Reply:
     """Run a command in a container. Raises `ApiError`."""
-    pod, title = _pod(call)
-    container = _container(pod, call.request.first("container"))
-    accepted = handshake.accept(call.request.headers, handshake.COMMAND_CHANNELS, handshake.COMMAND_STREAMS)
     wanted = _options(call)
     if not any(wanted.command):
         raise status.bad_request("you must specify at least one command for the container")
+
+    def start(where: Place, uid: str, container: str) -> Awaitable[Process]:
+        return streams.exec(where, uid, container, wanted.command, wanted.stdin, wanted.tty)
+
+    return _converse(call, wanted, place, start)
+
+
+def attach(call: Call, streams: Streams, place: Find) -> Reply:
+    """Attach to a running container. Raises `ApiError`."""
+    return _converse(call, replace(_options(call), command=()), place, streams.attach)
+
+
+def _converse(
+    call: Call, wanted: command.Options, place: Find, start: Callable[[Place, str, str], Awaitable[Process]]
+) -> Reply:
+    pod, title = _pod(call)
+    container = _container(pod, wanted.container)
+    accepted = handshake.accept(call.request.headers, handshake.COMMAND_CHANNELS, handshake.COMMAND_STREAMS)
     where = place(title)
     if where is None:
         return _kubelet_says(f'container not found ("{container}")')
     if why := _obstacle(pod, container):
         return _kubelet_says(why)
-    start = partial(streams.exec, where, pod["metadata"]["uid"], container, wanted.command, wanted.stdin, wanted.tty)
+    process = partial(start, where, pod["metadata"]["uid"], container)
 
     async def serve(upgraded: Upgraded) -> None:
-        await command.converse(accepted, Taken(*upgraded), wanted, start)
+        await command.converse(accepted, Taken(*upgraded), wanted, process)
 
     return Upgrade(accepted.kind, serve, accepted.headers)
 

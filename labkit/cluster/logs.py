@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
-from labkit.apiserver.verbs.pods import LogOptions
+from labkit.apiserver.duties import LogOptions
 from labkit.control import status
 from labkit.control.store import Raw, Store
 from labkit.errors import NotFound

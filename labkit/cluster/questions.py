@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from labkit.api.objects import Pod
-from labkit.apiserver.verbs.pods import LogOptions
+from labkit.apiserver.duties import LogOptions
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.logs import Logs

@@ -24,7 +24,7 @@ PIECE = 64 * 1024
 
 
 class Remote:
-    """A command in a container, or a connection to a port: both are read, written and waited for alike."""
+    """A command in a container, the container itself, or a connection to a port: all are read and written alike."""
 
     def __init__(self, number: int, peer: Peer, forget: Callable[[int], None]) -> None:
         self._number = number
@@ -141,6 +141,10 @@ class Streams:
         return await self._opened(
             "open_command", place, uid=uid, container=container, command=list(command), stdin=stdin, tty=tty
         )
+
+    async def attach(self, place: Place, uid: str, container: str) -> Remote:
+        """What a running container writes from now on, and its input if it has one. Raises `CommandError`."""
+        return await self._opened("open_attachment", place, uid=uid, container=container)
 
     async def dial(self, place: Place, port: int) -> RemoteConnection:
         """Connect to a port on a pod's own localhost. Raises `CommandError` in containerd's words."""

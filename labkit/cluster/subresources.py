@@ -6,12 +6,15 @@ What they need is imported when the first client asks.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from labkit.apiserver.api import Verb
-from labkit.apiserver.call import Call
-from labkit.apiserver.http.messages import Reply
 from labkit.cluster.streams import Streams
 from labkit.net.place import Place
+
+if TYPE_CHECKING:
+    from labkit.apiserver.api import Verb
+    from labkit.apiserver.call import Call
+    from labkit.apiserver.http.messages import Reply
 
 
 def handlers(streams: Streams, place: Callable[[str], Place | None]) -> Mapping[str, Verb]:
@@ -22,9 +25,14 @@ def handlers(streams: Streams, place: Callable[[str], Place | None]) -> Mapping[
 
         return connect.exec_(call, streams, place)
 
+    def attach(call: Call) -> Reply:
+        from labkit.cluster import connect
+
+        return connect.attach(call, streams, place)
+
     def portforward(call: Call) -> Reply:
         from labkit.cluster import connect
 
         return connect.portforward(call, streams, place)
 
-    return {"pods/exec": exec_, "pods/portforward": portforward}
+    return {"pods/attach": attach, "pods/exec": exec_, "pods/portforward": portforward}

@@ -93,7 +93,9 @@ class Lab:
 
         documents = manifest.load(source)
         for document in documents:
-            if kinds.resource(document.object["kind"]).namespaced:
+            # A custom kind's scope is known to the lab, which puts what needs a namespace into `default`.
+            custom = kinds.is_foreign(document.object)
+            if namespace != "default" if custom else kinds.resource(document.object["kind"]).namespaced:
                 document.object["metadata"].setdefault("namespace", namespace)
         try:
             found = self._sandbox.call("apply", objects=[document.object for document in documents])

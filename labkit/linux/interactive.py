@@ -73,6 +73,18 @@ class Interactive:
     def running(self) -> bool:
         return not self._ended.done()
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the program's process group; nothing happens when it has ended."""
+        if self.running:
+            with suppress(ProcessLookupError):
+                os.killpg(self._popen.pid, number)
+
+    def terminate(self) -> None:
+        """SIGTERM for the program itself."""
+        if self.running:
+            with suppress(ProcessLookupError):
+                os.kill(self._popen.pid, signal.SIGTERM)
+
     def pause(self) -> None:
         """Take no more output for now."""
         for descriptor in self._outputs.values():

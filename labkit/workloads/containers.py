@@ -165,7 +165,9 @@ class ContainerRun:
             self.task = Served(self._pod.place, behaviour, self.log, self.exited, self.run)
         elif isinstance(behaviour, images.Execute):
             inside = await self.inside()
-            self.task = await RealProcess.start(self._pod.place, behaviour.argv, self.log, self.exited, inside)
+            self.task = await RealProcess.start(
+                self._pod.place, behaviour.argv, self.log, self.exited, inside, self.spec
+            )
             if self._stopping:  # meanwhile
                 await self._clear()
                 return

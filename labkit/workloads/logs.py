@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 
 import msgspec
@@ -17,6 +18,8 @@ LIMIT = 1024 * 1024
 OVERHEAD = 100
 LONGEST_LINE = 16 * 1024
 CHUNK = 256 * 1024
+
+Listener = Callable[[int, bytes], None]
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -28,10 +31,15 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 class Log:
-    """The lines of one run of a container. `closed`: there will be no more."""
+    """The lines of one run of a container.
+
+    closed    there will be no more
+    listeners are called with what is written as it comes: `stream, data`, and `0, b""` at the end
+    """
 
     def __init__(self) -> None:
         self.closed = False
+        self.listeners: list[Listener] = []
         self._lines: deque[tuple[int, bytes]] = deque()
         self._forgotten = 0  # lines that were in front of the first one: a line's number never changes
         self._size = 0
@@ -40,6 +48,8 @@ class Log:
 
     def add(self, data: bytes, stream: int = 1) -> None:
         """Take what was written to a stream (1 stdout, 2 stderr)."""
+        for listener in self.listeners:
+            listener(stream, data)
         now, begun = self._begun.pop(stream, (time.time_ns(), b""))
         for line in _lines(begun + data):
             if line.endswith(b"\n") or len(line) >= LONGEST_LINE:
@@ -56,6 +66,8 @@ class Log:
         self._begun.clear()
         self.closed = True
         self._tell()
+        for listener in list(self.listeners):
+            listener(0, b"")
 
     def start(self, selection: Selection) -> int:
         """Number of the first line that is asked for."""

@@ -12,6 +12,7 @@ from labkit.net.place import Place
 from labkit.workloads.inside import Inside
 from labkit.workloads.runtime import Ask, Notify, Runtime
 from labkit.workloads.streams import Streams
+from labkit.workloads.tasks import RealProcess
 
 
 class Workload(Runtime):
@@ -39,6 +40,17 @@ class Workload(Runtime):
                 raise CommandError("container is in CONTAINER_EXITED state")
             inside = await found.inside()
         await self._streams.command(number, msgspec.convert(place, Place), command, inside, stdin, tty)
+
+    def open_attachment(self, number: int, place: dict[str, Any], uid: str, container: str) -> None:
+        """Attach to a running container. Raises `CommandError`."""
+        run = self._pods.get(uid)
+        if run is None:
+            raise CommandError(f"the lab has no output of the containers of {place['name']}")
+        found = run.find(container)
+        if not found.running:
+            raise CommandError("container is in CONTAINER_EXITED state")
+        source = found.task.input if isinstance(found.task, RealProcess) else None
+        self._streams.attach(number, found.log, source)
 
     async def open_connection(self, number: int, place: dict[str, Any], port: int) -> None:
         """Connect to a port of a pod. Raises `CommandError`."""

@@ -16,8 +16,10 @@ from typing import Any, Protocol
 from labkit.errors import LabError
 from labkit.linux import interactive
 from labkit.net.place import Place
+from labkit.workloads.attached import Attached, Input
 from labkit.workloads.dialled import Dialled
 from labkit.workloads.inside import Inside
+from labkit.workloads.logs import Log
 
 WINDOW = 256 * 1024
 
@@ -83,6 +85,11 @@ class Streams:
             filesystem=inside.filesystem, stdin=stdin, tty=tty,
         )  # fmt: skip
         self._add(number, program, outlet)
+
+    def attach(self, number: int, log: Log, source: Input | None) -> None:
+        """Hear what is written to a log from now on, and feed an input where there is one."""
+        outlet = Outlet(number, self._notify)
+        self._add(number, Attached(log, source, outlet.written, outlet.taken), outlet)
 
     async def dial(self, number: int, place: Place, port: int) -> None:
         """Connect to a port of the pod. Raises `CommandError`."""

@@ -10,10 +10,13 @@ import signal
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from labkit.linux import process
+from labkit.api.objects import Container
+from labkit.linux import interactive, process
 from labkit.linux.filesystem import Filesystem
+from labkit.linux.interactive import Interactive
 from labkit.linux.process import Process
 from labkit.net.place import Place
+from labkit.workloads.attached import Input
 from labkit.workloads.deadline import Deadline
 from labkit.workloads.images import Serve
 from labkit.workloads.inside import Inside
@@ -25,9 +28,15 @@ Ended = Callable[[int], None]
 
 
 class RealProcess:
-    """A program. When it ends, everything that it started ends with it."""
+    """A program. When it ends, everything that it started ends with it.
 
-    def __init__(self, started: Process, filesystem: Filesystem | None, ended: Ended) -> None:
+    input  where it has a standard input or a terminal
+    """
+
+    def __init__(
+        self, started: Process | Interactive, filesystem: Filesystem | None, ended: Ended, source: Input | None
+    ) -> None:
+        self.input = source
         self._process = started
         self._filesystem = filesystem
         self._ended = ended
@@ -35,22 +44,20 @@ class RealProcess:
 
     @classmethod
     async def start(
-        cls,
-        place: Place,
-        argv: Sequence[str],
-        log: Log,
-        ended: Ended,
-        inside: Inside,
+        cls, place: Place, argv: Sequence[str], log: Log, ended: Ended, inside: Inside, spec: Container
     ) -> RealProcess:
         """Raises `CommandError` where it cannot be started."""
 
         def written(stream: int, data: bytes) -> None:
             log.add(data, stream)
 
-        started = await process.spawn(
-            place, argv, written, env=inside.variables, cwd=inside.cwd, filesystem=inside.filesystem
-        )
-        return cls(started, inside.filesystem, ended)
+        seen: dict[str, Any] = {"env": inside.variables, "cwd": inside.cwd, "filesystem": inside.filesystem}
+        if not (spec.stdin or spec.tty):
+            return cls(await process.spawn(place, argv, written, **seen), inside.filesystem, ended, None)
+        source = Input(spec.stdin, spec.stdin_once)
+        program = await interactive.start(place, argv, written, source.taken, **seen, stdin=spec.stdin, tty=spec.tty)
+        source.program = program
+        return cls(program, inside.filesystem, ended, source)
 
     async def end(self, deadline: Deadline, _: asyncio.Event | None = None) -> None:
         """SIGTERM, at the deadline SIGKILL."""

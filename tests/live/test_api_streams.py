@@ -5,86 +5,32 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import kubectls
 import pytest
-from labs import inside, wait_until
+import streamed
+from labs import wait_until
+from streamed import Cluster
 from terminal import Terminal
 
-from labkit import lab
-
-PODS = """
-apiVersion: v1
-kind: Pod
-metadata: {name: web}
-spec:
-  containers:
-  - {name: web, image: nginx, workingDir: /usr, env: [{name: GREETING, value: hello}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: pair}
-spec:
-  containers:
-  - {name: shell, image: busybox, command: [sleep, "100000"]}
-  - {name: server, image: agnhost, args: [netexec]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: nowhere}
-spec:
-  nodeSelector: {disk: none}
-  containers: [{name: web, image: nginx}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: done}
-spec:
-  restartPolicy: Never
-  containers: [{name: done, image: busybox, command: ["true"]}]
-"""
 IN_UML = ("1.27", "1.33")  # one of each kind of protocol
 BIG = 10_000_000
 SECONDS = itertools.count(5000)  # of a sleep that no other test has
 
-Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
-
-
-class Cluster:
-    """The lab, with kubectl."""
-
-    def __init__(self, started: lab.Lab) -> None:
-        self.lab = started
-        self.env = {**os.environ, "KUBECONFIG": str(started.kubeconfig)}
-
-    def open(self, program: str, *words: str, **options: int | None) -> subprocess.Popen[bytes]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen([program, *words], env=self.env, stdout=pipe, stderr=pipe, **{"stdin": pipe, **options})
-
-    def run(self, program: str, *words: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:  # noqa: A002
-        return subprocess.run([program, *words], env=self.env, input=input, capture_output=True, timeout=60)
-
-    def sleeping(self, seconds: int) -> bool:
-        """Whether a process of the lab sleeps so many seconds: what a command is known by."""
-        found = f'for p in /proc/[0-9]*; do tr "\\0" " " <$p/cmdline; echo; done | grep -x "sleep {seconds} "'
-        return bool(inside(self.lab, found))
-
 
 @pytest.fixture(scope="module")
 def cluster(sandbox: str) -> Iterator[Cluster]:
-    with lab.start(nodes=2, name="streams") as started:
-        started.apply(PODS)
-        for pod in ("web", "pair"):
-            started.wait(f"pod/{pod}")
-        yield Cluster(started)
+    with streamed.started() as cluster:
+        yield cluster
 
 
 @pytest.fixture(params=kubectls.VERSIONS)
@@ -254,3 +200,41 @@ def test_a_terminal_that_hangs_up_ends_what_ran_at_it(cluster: Cluster, newest: 
     terminal.wait()
     terminal.close()
     wait_until(lambda: not cluster.sleeping(6000), 20, "the command's end")
+
+
+def test_a_pod_to_talk_to(cluster: Cluster, kubectl: str) -> None:
+    """`kubectl run -i` attaches to the container's own standard input, and gives its exit code."""
+    words = ("run", "talk", "-i", "--rm", "--restart=Never", "--image=busybox", "--", "sh")
+    done = cluster.run(kubectl, *words, input=b"echo heard | tr a-z A-Z; exit 7\n")
+    assert b"HEARD\n" in done.stdout
+    assert done.returncode == 7, done.stderr
+
+
+def test_a_pod_with_a_terminal(cluster: Cluster, newest: str) -> None:
+    words = ("run", "screen", "-it", "--rm", "--restart=Never", "--image=busybox", "--", "sh")
+    terminal = Terminal([newest, *words], cluster.env, 77, 33)
+    try:
+        terminal.until("try pressing enter")
+        terminal.type("while [ \"$(stty size)\" != '33 77' ]; do sleep 0.02; done; echo size=$(stty size)\n")
+        assert terminal.until(r"size=(\d+ \d+)\r") == "33 77"
+        terminal.type("exit 3\n")
+        assert terminal.wait() == 3
+    finally:
+        terminal.close()
+
+
+def test_attaching_to_a_server_shows_its_log_from_now_on(cluster: Cluster, kubectl: str) -> None:
+    cluster.lab.pod("pair").get("http://localhost:8080/before")
+    client = cluster.open(kubectl, "attach", "pair", "-c", "server")
+    try:
+        assert client.stdout
+
+        def heard() -> bool:
+            cluster.lab.pod("pair").get("http://localhost:8080/after")
+            return bool(select.select([client.stdout], [], [], 0.05)[0])
+
+        wait_until(heard, 20, "output")
+        assert client.stdout.readline().endswith(b"GET /after\n")
+    finally:
+        client.kill()
+        client.communicate()

@@ -5,7 +5,6 @@ Source: kubernetes/pkg/registry/core/pod/storage/{storage,eviction}.go, pkg/regi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ import msgspec
 
 from labkit.apiserver import bodies, options
 from labkit.apiserver.call import Call
+from labkit.apiserver.duties import Evict, LogOptions, ReadLog
 from labkit.apiserver.http.messages import TEXT, Answer, Sink, Stream
 from labkit.apiserver.routes import TRUE
 from labkit.apiserver.verbs import deleting
@@ -20,24 +20,6 @@ from labkit.control import status
 from labkit.control.deletion import timestamp
 
 Raw = dict[str, Any]
-
-
-class LogOptions(msgspec.Struct, frozen=True):
-    """PodLogOptions, without the container."""
-
-    follow: bool = False
-    previous: bool = False
-    timestamps: bool = False
-    since_seconds: int | None = None
-    since_time: str = ""
-    tail_lines: int | None = None
-    limit_bytes: int | None = None
-
-
-ReadLog = Callable[[str, str, LogOptions], Awaitable[AsyncIterator[bytes]]]
-"""Gets a pod's uid, a container's name (empty: the only one), options. Raises `ApiError` before the first piece."""
-Evict = Callable[[str, str, Raw], None]
-"""Gets a pod's namespace and name, and the DeleteOptions. Raises TooManyRequests where a budget forbids it."""
 
 
 def bind(call: Call) -> Answer:

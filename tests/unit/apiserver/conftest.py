@@ -22,11 +22,10 @@ from labkit.apiserver.access.tokens import Tokens
 from labkit.apiserver.api import Api
 from labkit.apiserver.call import Plane
 from labkit.apiserver.documents import Documents
+from labkit.apiserver.duties import Duties, LogOptions
 from labkit.apiserver.feed import Feed
 from labkit.apiserver.http.messages import Answer, Certified, Reply, Request, Stream
 from labkit.apiserver.openapi.documents import OpenApi
-from labkit.apiserver.subresources import Duties
-from labkit.apiserver.verbs.pods import LogOptions
 from labkit.control import refusals
 from labkit.control.admission import Admission
 from labkit.control.namespaces import ServiceAccounts, create_initial
