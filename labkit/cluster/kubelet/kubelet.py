@@ -188,15 +188,15 @@ class Kubelet:
             "host": self._nodes[running.place.node].addresses[0],
             "allocatable": node.get("status", {}).get("allocatable") or {},
         }
-        place = msgspec.to_builtins(running.place)
+        where = msgspec.to_builtins(running.place)
         role = self._roles[running.role]
         if seconds := pod.spec.active_deadline_seconds:
             running.deadline = asyncio.get_running_loop().call_later(seconds, self._overdue, running)
         try:
             if running.role == "workload":
-                await role.call("start_pod", place=place, pod=raw, facts=facts)
+                await role.call("start_pod", place=where, pod=raw, facts=facts)
             else:
-                await role.call("start_pod", place=place, pod=raw)
+                await role.call("start_pod", place=where, pod=raw)
                 running.statuses = started(raw, timestamp(self._store.now()))
         except LabError as error:
             running.statuses = creating(raw)
