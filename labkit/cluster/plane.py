@@ -53,7 +53,7 @@ class Plane:
         self._due = False
         self._later: asyncio.TimerHandle | None = None
         register_pods(self.admission, self.store)
-        plugins.register(self.admission)
+        plugins.register(self.admission, round(pace.toleration))
         for kind in SCALED:
             self.admission.validate(kind, _affordable)
         self.root_certificates = RootCertificates(self.store)

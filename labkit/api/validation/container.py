@@ -63,7 +63,7 @@ def _container(item: Fields, path: str, volumes: set[Any]) -> Iterator[Problem]:
 
 
 def _init_container(item: Fields, path: str, names: set[Any]) -> Iterator[Problem]:
-    if item.get("name") in names:
+    if item.get("name") and item["name"] in names:
         yield duplicate(f"{path}.name", item["name"])
     policy = item.get("restartPolicy")
     if policy == "Always":

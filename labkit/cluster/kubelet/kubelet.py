@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from labkit.api.objects import Pod
-from labkit.cluster.kubelet.networks import Attached, Networks
+from labkit.cluster.kubelet.networks import Attached, Networks, place_of
 from labkit.cluster.kubelet.reports import Reports
 from labkit.cluster.kubelet.status import FINE, Told, Why, creating, started
 from labkit.cluster.work import Work
@@ -23,13 +23,12 @@ from labkit.cni.plugins import Plugin
 from labkit.control.deletion import timestamp
 from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
-from labkit.dns import resolv
 from labkit.errors import LabError
 from labkit.linux.rtnetlink import Links
 from labkit.net.place import Place
 from labkit.sandbox.channel import Peer
 
-DNS_IMAGE, DNS_IP = "coredns", "10.96.0.10"
+DNS_IMAGE = "coredns"
 ENDED = ("Succeeded", "Failed")
 DEADLINE: Why = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
@@ -191,23 +190,8 @@ class Kubelet:
             if raw := self._reports.find(uid, pod.key):
                 self._reports.status(uid, pod.key, Told(creating(raw), "", node.addresses[0]))
             return None
-        running = self._running[uid] = Running(pod, self._place(pod, network), role, network)
+        running = self._running[uid] = Running(pod, place_of(pod, node, network), role, network)
         return running
-
-    def _place(self, pod: Pod, network: Attached | None) -> Place:
-        node = self._nodes[pod.spec.node_name]
-        address = network.address if network else node.addresses[0]
-        return Place(
-            name=pod.key,
-            kind="pod",
-            netns=network.netns if network else node.netns,
-            hostname=resolv.hostname(pod) if network else node.hostname,
-            node=node.name,
-            zone=node.zone,
-            addresses=(address,),
-            resolv_conf=resolv.resolv_conf(pod, DNS_IP).text(),
-            hosts=resolv.hosts(pod, [address]),
-        )
 
     async def _start(self, running: Running) -> None:
         uid, pod = running.pod.metadata.uid, running.pod

@@ -32,15 +32,15 @@ def _pod(store: Store, new: Raw, old: Raw | None) -> Iterable[Problem]:
     """Raises Forbidden with all that is out of bounds."""
     if old is None and "spec" in new:
         for limits in store.list("LimitRange", new["metadata"]["namespace"]):
-            _fill(new, limits["spec"]["limits"])
-            _refuse("Pod", new, _pod_faults(new["spec"], limits["spec"]["limits"]))
+            _fill(new, _bounds(limits))
+            _refuse("Pod", new, _pod_faults(new["spec"], _bounds(limits)))
     return ()
 
 
 def _claim(store: Store, new: Raw) -> Iterable[Problem]:
     asked = amounts.parsed(new["spec"].get("resources", {}).get("requests"))
     for limits in store.list("LimitRange", new["metadata"]["namespace"]):
-        items = [item for item in limits["spec"]["limits"] if item["type"] == "PersistentVolumeClaim"]
+        items = [item for item in _bounds(limits) if item["type"] == "PersistentVolumeClaim"]
         _refuse("PersistentVolumeClaim", new, [why for item in items for why in _faults(item, asked, {})])
     return ()
 
@@ -123,3 +123,8 @@ def _refuse(kind: str, new: Raw, faults: Iterable[str]) -> None:
 
 def _forbidden(kind: str, new: Raw, why: str) -> ApiError:
     return status.forbidden(kind, new["metadata"].get("name") or new["metadata"].get("generateName", ""), why)
+
+
+def _bounds(limits: Raw) -> list[Raw]:
+    found: list[Raw] = limits.get("spec", {}).get("limits", [])
+    return found

@@ -25,9 +25,9 @@ DESCRIPTIONS = {
 }
 
 
-def register(admission: Admission) -> None:
+def register(admission: Admission, toleration: int = SECONDS) -> None:
     store = admission.store
-    admission.mutate("Pod", lambda new, old: _complete(store, new, old))
+    admission.mutate("Pod", lambda new, old: _complete(store, toleration, new, old))
 
 
 def create_classes(admission: Admission) -> None:
@@ -46,10 +46,10 @@ def create_classes(admission: Admission) -> None:
         )
 
 
-def _complete(store: Store, new: Raw, old: Raw | None) -> Iterable[Problem]:
+def _complete(store: Store, toleration: int, new: Raw, old: Raw | None) -> Iterable[Problem]:
     if old is None and "spec" in new:  # without a spec, validation refuses it
         _prioritize(store, new)
-        _tolerate(new["spec"])
+        _tolerate(new["spec"], toleration)
     return ()
 
 
@@ -82,11 +82,11 @@ def _default(store: Store) -> Raw | None:
     return min(marked, key=lambda each: each["value"], default=None)
 
 
-def _tolerate(spec: Raw) -> None:
+def _tolerate(spec: Raw, seconds: int) -> None:
     given: list[dict[str, Any]] = spec.get("tolerations", [])
     for key in ABSENT:
         if not any(_covers(item, key) for item in given):
-            wanted = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS}
+            wanted = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
             spec["tolerations"] = [*spec.get("tolerations", ()), wanted]
 
 
