@@ -21,6 +21,7 @@ from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kept import missing, resume
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.logs import Logs
+from labkit.cluster.metrics import Metrics
 from labkit.cluster.node_rules import NodeRules
 from labkit.cluster.nodes import Agents, registered
 from labkit.cluster.plane import Plane
@@ -141,7 +142,7 @@ class Control:
 
     def _duties(self) -> Duties:
         """What the API server leaves to the nodes and controllers."""
-        streams = subresources.handlers(self._streams, self._kubelet.place)
+        streams = subresources.handlers(self._streams, self._kubelet.place, Metrics(self.roles))
         return Duties(self._logs.logs, partial(evict, self._plane.store), streams)
 
     def _tell_dns(self, event: Event) -> None:
