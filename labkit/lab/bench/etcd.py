@@ -1,7 +1,7 @@
 """The same asked of etcd: what a real API server keeps its objects in.
 
-By its JSON gateway over TLS, so that the client is the same; a create is the transaction of a real API server (put where
-the key is new). Its log is in the same file system as the lab's.
+By its JSON gateway over TLS, so that the client is the same; a create is the transaction of a real API server: put,
+where the key is new. Its log is in the same file system as the lab's.
 Source: etcd.io/docs/v3.4 (api_grpc_gateway), apiserver/pkg/storage/etcd3/store.go.
 """
 
@@ -14,6 +14,7 @@ import socket
 import ssl
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ class Etcd:
         command = [
             "etcd", "--data-dir", str(folder / "etcd"), "--auto-tls", "--log-level", "error",
             "--listen-client-urls", here, "--advertise-client-urls", here,
-            "--listen-peer-urls", there, "--initial-advertise-peer-urls", there, "--initial-cluster", f"default={there}",
+            "--listen-peer-urls", there, "--initial-advertise-peer-urls", there,
+            "--initial-cluster", f"default={there}",
         ]  # fmt: skip
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._tls.check_hostname = False
@@ -74,7 +76,8 @@ class Etcd:
         end = time.monotonic() + PATIENCE
         while self._process.poll() is None and time.monotonic() < end:
             try:
-                self.connect().ask(_post("/v3/kv/range", {"key": _text("nothing")}))
+                with closing(self.connect()) as connection:
+                    connection.ask(_post("/v3/kv/range", {"key": _text("nothing")}))
             except (OSError, RuntimeError):
                 time.sleep(0.05)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import ssl
+from contextlib import closing
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import urlsplit
@@ -34,6 +35,11 @@ class Kubernetes:
     def connect(self) -> Connection:
         return Connection(self._port, self._tls)
 
+    def ask(self, request: bytes) -> bytes:
+        """The answer to one request, on a connection of its own."""
+        with closing(self.connect()) as connection:
+            return connection.ask(request)
+
     def create(self, number: int) -> bytes:
         return _post(f"{CORE}/pods", manifests.unscheduled(f"pod-{number}"))
 
@@ -45,8 +51,7 @@ class Kubernetes:
 
     def watch(self, connection: Connection) -> None:
         """Hear of new ConfigMaps on a connection."""
-        version = json.loads(self.connect().ask(message("GET", f"{CORE}/configmaps")))["metadata"]["resourceVersion"]
-        connection.opened(message("GET", f"{CORE}/configmaps?watch=1&resourceVersion={version}"))
+        connection.opened(message("GET", f"{CORE}/configmaps?watch=1&resourceVersion={self.version()}"))
 
     def happen(self, name: str) -> tuple[bytes, bytes]:
         """A request that makes a ConfigMap, and what watchers hear of it."""
@@ -57,8 +62,7 @@ class Kubernetes:
 
     def version(self) -> int:
         """How many writes there have been."""
-        answer = json.loads(self.connect().ask(message("GET", f"{CORE}/configmaps")))
-        return int(answer["metadata"]["resourceVersion"])
+        return int(json.loads(self.ask(message("GET", f"{CORE}/configmaps")))["metadata"]["resourceVersion"])
 
 
 def _post(path: str, raw: Raw) -> bytes:

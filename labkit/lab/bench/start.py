@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from labkit.lab.bench import load, manifests, rounds
+from labkit.lab.bench import manifests, rounds, taking
 from labkit.lab.bench.report import Report, Row, figure
 from labkit.lab.lab import Lab
 from labkit.lab.starting import start
@@ -76,7 +76,7 @@ def measure(sandbox: str) -> dict[str, float]:
         found["requests"] = _timed(lambda: client.get("http://app-0", n=given.requests))
         found["direct"] = _timed(lambda: client.get(f"http://{address}", n=given.requests))
         found["call"] = _call(lab)
-        found |= load.taken(lab.facts["pid"])
+        found |= taking.taken(lab.facts["pid"])
         found["pod"] = _scaled(lab, "alone", MORE_PODS)
         found["served pod"] = _scaled(lab, "app-0", PODS_EACH + MORE_PODS)
     finally:

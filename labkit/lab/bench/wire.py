@@ -24,7 +24,11 @@ class Connection:
     def __init__(self, port: int, tls: ssl.SSLContext) -> None:
         sock = socket.create_connection(("127.0.0.1", port), timeout=60)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sock = tls.wrap_socket(sock, server_hostname="127.0.0.1")
+        try:
+            self._sock = tls.wrap_socket(sock, server_hostname="127.0.0.1")
+        except OSError:
+            sock.close()
+            raise
         self._begin()
 
     def _begin(self) -> None:
