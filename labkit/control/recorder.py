@@ -64,7 +64,7 @@ class Recorder:
         return name
 
     def _name(self, namespace: str, about: str) -> str:
-        """By the time in nanoseconds, as real names: clients show the Events of one second in the order of their names."""
+        """By the time in nanoseconds, as real ones: clients show Events of one second in the order of their names."""
         moment = (self._store.now() - EPOCH) // timedelta(microseconds=1) * 1000
         while self._store.find("Event", namespace, name := f"{about}.{moment:x}"):
             moment += 1
