@@ -121,6 +121,34 @@ def test_patch_edit_replace(kubectl: Kubectl, name: str) -> None:
     assert table(kubectl("get", "hpa", name))[1][1] == f"Deployment/{name}"
 
 
+def test_server_side_apply_diff_and_dry_run(kubectl: Kubectl) -> None:
+    conf = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf}\ndata: {a: one}\n"
+    assert kubectl("apply", "--server-side", "-f", "-", stdin=conf) == "configmap/conf serverside-applied\n"
+    two, three = conf.replace("one", "two"), conf.replace("one", "three")
+    as_other = ("apply", "--server-side", "--field-manager=other", "-f", "-")
+    refused = kubectl(*as_other, stdin=two, fails=True)
+    assert 'Apply failed with 1 conflict: conflict with "kubectl": .data.a' in refused
+    kubectl(*as_other, "--force-conflicts", stdin=two)
+    told = kubectl("diff", "--server-side", "--force-conflicts", "-f", "-", stdin=three, fails=True)
+    assert "\n-  a: two\n" in told and "\n+  a: three\n" in told
+    assert kubectl("get", "configmap", "conf", "-o", "jsonpath={.data.a}") == "two"
+    kubectl("create", "configmap", "dry", "--from-literal=a=b", "--dry-run=server")
+    assert "not found" in kubectl("get", "configmap", "dry", fails=True)
+
+
+def test_labels_and_annotations(kubectl: Kubectl) -> None:
+    kubectl("create", "configmap", "marked")
+    kubectl("label", "configmap", "marked", "tier=front")
+    assert "already has a value (front)" in kubectl("label", "configmap", "marked", "tier=back", fails=True)
+    kubectl("label", "configmap", "marked", "tier=back", "--overwrite")
+    kubectl("annotate", "configmap", "marked", "note=hello there")
+    assert kubectl("get", "configmap", "-l", "tier=back", "-o", "name") == "configmap/marked\n"
+    assert re.search(r"^Annotations: +note: hello there$", kubectl("describe", "configmap", "marked"), re.M)
+    kubectl("label", "configmap", "marked", "tier-")
+    assert kubectl("get", "configmap", "marked", "-o", "jsonpath={.metadata.labels}") == ""
+    assert "Invalid value" in kubectl("label", "configmap", "marked", "tier=a_-", fails=True)
+
+
 def test_expose_and_wait(kubectl: Kubectl, name: str) -> None:
     kubectl("expose", "deployment", name, "--port=8080", "--target-port=80", "--type=NodePort")
     (row,) = table(kubectl("get", "service", name, "--no-headers"))
