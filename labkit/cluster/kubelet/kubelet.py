@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 
 from labkit.api.objects import Pod
-from labkit.cluster.kubelet.networks import Attached, Networks, place_of
+from labkit.cluster.kubelet.networks import Networks
 from labkit.cluster.kubelet.reports import Reports
-from labkit.cluster.kubelet.status import FINE, Told, Why, creating, started
+from labkit.cluster.kubelet.running import Running, place
+from labkit.cluster.kubelet.status import Told, Why, creating, started
 from labkit.cluster.work import Work
 from labkit.cni.plugins import Plugin
 from labkit.control.deletion import timestamp
@@ -31,23 +32,6 @@ from labkit.sandbox.channel import Peer
 DNS_IMAGE = "coredns"
 ENDED = ("Succeeded", "Failed")
 DEADLINE: Why = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
-
-
-class Running(msgspec.Struct):
-    """A pod that this kubelet holds: where it runs, which role serves it, what that has told of its containers.
-
-    grace  seconds that it is given to end, from the moment it is to; None before. over: its containers have ended
-    """
-
-    pod: Pod
-    place: Place
-    role: str
-    network: Attached | None = None
-    statuses: Raw = {}
-    grace: int | None = None
-    over: bool = False
-    failure: Why = FINE
-    deadline: asyncio.TimerHandle | None = None
 
 
 class Kubelet:
@@ -190,7 +174,7 @@ class Kubelet:
             if raw := self._reports.find(uid, pod.key):
                 self._reports.status(uid, pod.key, Told(creating(raw), "", node.addresses[0]))
             return None
-        running = self._running[uid] = Running(pod, place_of(pod, node, network), role, network)
+        running = self._running[uid] = Running(pod, place(pod, node, network), role, network)
         return running
 
     async def _start(self, running: Running) -> None:
@@ -204,15 +188,15 @@ class Kubelet:
             "host": self._nodes[running.place.node].addresses[0],
             "allocatable": node.get("status", {}).get("allocatable") or {},
         }
-        place = msgspec.to_builtins(running.place)
+        where = msgspec.to_builtins(running.place)
         role = self._roles[running.role]
         if seconds := pod.spec.active_deadline_seconds:
             running.deadline = asyncio.get_running_loop().call_later(seconds, self._overdue, running)
         try:
             if running.role == "workload":
-                await role.call("start_pod", place=place, pod=raw, facts=facts)
+                await role.call("start_pod", place=where, pod=raw, facts=facts)
             else:
-                await role.call("start_pod", place=place, pod=raw)
+                await role.call("start_pod", place=where, pod=raw)
                 running.statuses = started(raw, timestamp(self._store.now()))
         except LabError as error:
             running.statuses = creating(raw)

@@ -8,12 +8,10 @@ from typing import Any
 
 import msgspec
 
-from labkit.api.objects import Pod
 from labkit.cni.ipam import Range
 from labkit.cni.plugins import Plugin
 from labkit.cni.wiring import Attachment, Wiring, connect, disconnect, result
 from labkit.control.store import Store
-from labkit.dns import resolv
 from labkit.errors import LabError
 from labkit.linux import netns
 from labkit.linux.rtnetlink import Links
@@ -77,19 +75,3 @@ class Networks:
         for each in together:
             netns.delete(each.netns)
             self._ranges[node].release(each.number)
-
-
-def place_of(pod: Pod, node: Place, network: Attached | None) -> Place:
-    """Where a pod runs: in a network of its own, or in its node's."""
-    address = network.address if network else node.addresses[0]
-    return Place(
-        name=pod.key,
-        kind="pod",
-        netns=network.netns if network else node.netns,
-        hostname=resolv.hostname(pod) if network else node.hostname,
-        node=node.name,
-        zone=node.zone,
-        addresses=(address,),
-        resolv_conf=resolv.resolv_conf(pod, DNS_IP).text(),
-        hosts=resolv.hosts(pod, [address]),
-    )

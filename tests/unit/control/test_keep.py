@@ -14,14 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import labkit
 from labkit.control.chance import Chance
 from labkit.control.keep import Keep
 from labkit.control.store import Store
 from labkit.control.watch import Event
 from labkit.errors import ApiError, StateError
-
-ROOT = Path(labkit.__file__).parents[1]
 
 
 def opened(path: Path) -> tuple[Store, Keep]:

@@ -1,0 +1,49 @@
+"""A pod that a kubelet holds, and the place that it runs in."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from labkit.api.objects import Pod
+from labkit.cluster.kubelet.networks import Attached
+from labkit.cluster.kubelet.status import FINE, Why
+from labkit.control.store import Raw
+from labkit.dns import resolv
+from labkit.net.place import Place
+
+DNS_IP = "10.96.0.10"
+
+
+class Running(msgspec.Struct):
+    """A pod that this kubelet holds: where it runs, which role serves it, what that has told of its containers.
+
+    grace  seconds that it is given to end, from the moment it is to; None before. over: its containers have ended
+    """
+
+    pod: Pod
+    place: Place
+    role: str
+    network: Attached | None = None
+    statuses: Raw = {}
+    grace: int | None = None
+    over: bool = False
+    failure: Why = FINE
+    deadline: asyncio.TimerHandle | None = None
+
+
+def place(pod: Pod, node: Place, network: Attached | None) -> Place:
+    """Where a pod runs on a node; without a network of its own, in the node's."""
+    address = network.address if network else node.addresses[0]
+    return Place(
+        name=pod.key,
+        kind="pod",
+        netns=network.netns if network else node.netns,
+        hostname=resolv.hostname(pod) if network else node.hostname,
+        node=node.name,
+        zone=node.zone,
+        addresses=(address,),
+        resolv_conf=resolv.resolv_conf(pod, DNS_IP).text(),
+        hosts=resolv.hosts(pod, [address]),
+    )
