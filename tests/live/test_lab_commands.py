@@ -99,7 +99,7 @@ def test_up_shows_a_lab_whose_pods_are_not_ready(tmp_path: Path) -> None:
     code = f"from labkit.lab import up; up.PATIENCE = 0.5; up.up(1, ['a'], 'ptp', [{str(manifest)!r}])"
     with up(command=[sys.executable, "-W", "error", "-c", code]) as process:
         printed, _ = until_ready(process)
-        assert "the cluster is not ready after 0.5 s: pod hopeless: c: no-such-program" in printed
+        assert "the cluster is not ready after 0.5 s: pod hopeless: Error: no-such-program" in printed
         process.terminate()
         process.communicate(timeout=10)
 
