@@ -125,7 +125,7 @@ class Control:
         )
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
-        self._api = ApiServer(plane, first, listener, self._duties())
+        self._api = ApiServer(plane, first, listener, self._duties(), kept)
         self.handlers.update({"kubeconfig": self._api.kubeconfig, **self.tunnels.handlers()})
         self._publishing = asyncio.get_running_loop().create_task(self._publish())
         return {
