@@ -97,11 +97,15 @@ class Kubelet:
 
     def rejoin(self, node: str) -> None:
         """A node is no longer cut off: it hears what has become of its pods, and tells of them."""
+        mine = [each for each in self._running.items() if each[1].place.node == node]
+        for uid, running in mine:
+            self._tell(uid, running)
+        self._reports.flush()
         here = {raw["metadata"]["uid"]: raw for raw in self._store.indexed("node", node)}
-        for uid, running in [each for each in self._running.items() if each[1].place.node == node]:
-            if uid in here:
-                self._tell(uid, running)
-            else:
+        for uid, running in mine:
+            if running.over:
+                del self._running[uid]
+            if uid not in here:
                 self._end(running.pod, 0, gone=True)
         for raw in here.values():
             self._heard(Event("ADDED", raw))
@@ -211,7 +215,8 @@ class Kubelet:
         if running.grace is None:
             running.failure = DEADLINE
             running.grace = running.pod.spec.termination_grace_period_seconds
-            self._reports.event(uid, running.place.name, "", "Normal", *DEADLINE)
+            if not self.silent(running.place.node):
+                self._reports.event(uid, running.place.name, "", "Normal", *DEADLINE)
             self._tell(uid, running)
             self._work.start(self._finish(running, running.grace))
 
@@ -244,9 +249,10 @@ class Kubelet:
         running.over = True
         if running.network:
             await self._networks.detach(running.network)
-        self._tell(uid, running)
-        self._reports.flush()
-        del self._running[uid]
+        if not self.silent(node):  # what became of it is still to be told
+            self._tell(uid, running)
+            self._reports.flush()
+            self._running.pop(uid, None)
         if waiting := next((p for p in self._refused.values() if p.spec.node_name == node), None):
             del self._refused[waiting.metadata.uid]
             self._add(waiting)
@@ -265,7 +271,7 @@ class Kubelet:
 
     def _finalize(self, pod: Pod) -> None:
         """Nothing of the pod is left: its object may go."""
-        if self._reports.find(pod.metadata.uid, pod.key):
+        if not self.silent(pod.spec.node_name) and self._reports.find(pod.metadata.uid, pod.key):
             self._store.finalize("Pod", pod.namespace, pod.name)
 
     def _tell(self, uid: str, running: Running) -> None:
