@@ -22,6 +22,7 @@ from labkit.cluster.api import ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kept import missing, resume
 from labkit.cluster.logs import Logs
+from labkit.cluster.looking import Looking
 from labkit.cluster.node_agents import NodeAgents
 from labkit.cluster.nodes import registered
 from labkit.cluster.plane import Plane
@@ -32,7 +33,7 @@ from labkit.cluster.wanted import Wanted
 from labkit.cluster.work import Work
 from labkit.control.store import Raw
 from labkit.control.watch import Event
-from labkit.dns import addon
+from labkit.dns import addon, watched
 from labkit.errors import NotFound
 from labkit.linux import iptables, probes
 from labkit.net.place import Place
@@ -42,8 +43,6 @@ from labkit.sandbox.tunnel import Tunnels
 from labkit.workloads import sources
 from labkit.workloads.disruption.eviction import evict
 from labkit.workloads.nodes.pace import Pace
-
-DNS_KINDS = ("ConfigMap", "EndpointSlice", "Namespace", "Pod", "Service")
 
 
 class Control:
@@ -109,7 +108,7 @@ class Control:
     async def _populate(self, first: Place) -> None:
         """The cluster's own objects, as far as they are not there yet, and the nodes' first rules."""
         plane = self._plane
-        plane.store.watch(DNS_KINDS, self._tell_dns)
+        plane.store.watch(watched.KINDS, self._tell_dns)
         publish(plane, first)
         plane.apply(missing(plane.store, addon.addon()))
         await self._agents.start()
@@ -121,7 +120,7 @@ class Control:
         waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
         self._logs = Logs(plane.store, self.roles)
         self._questions = Questions(plane.store, datacenter, agents.kubelet, agents.rules, self.roles, self._logs)
-        for each in (plane, waiting, self._questions, agents.nodes):
+        for each in (plane, waiting, Looking(plane.admission), self._questions, agents.nodes):
             self.handlers.update(each.handlers())
         return waiting
 
@@ -141,7 +140,8 @@ class Control:
         return Duties(self._logs.logs, partial(evict, self._plane.store), streams)
 
     def _tell_dns(self, event: Event) -> None:
-        self.roles["dns"].notify("event", type=event.type, object=event.object)
+        if (told := watched.told(event.type, event.object, event.old)) is not None:
+            self.roles["dns"].notify("event", type=event.type, object=told)
 
     def _tell_workload(self, event: Event) -> None:
         self.roles["workload"].notify("source", change=event.type, raw=event.object)
