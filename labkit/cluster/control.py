@@ -61,6 +61,7 @@ class Control:
             "report": self._report,
             "token": self._token,
             "corefile": self._corefile,
+            "output": self._output,
             "stream": self._streams.heard,
         }
         self._progress = progress
@@ -154,6 +155,9 @@ class Control:
             raise NotFound(f"no pod with uid {uid} runs")
         account = pod.spec.service_account_name or "default"
         return await self._api.token(pod.namespace, account, audience, seconds, pod.name)
+
+    def _output(self, uid: str, text: str) -> None:
+        self.roles["workload"].notify("output", uid=uid, text=text)
 
     def _corefile(self, error: str) -> None:
         print(f"the Corefile was not taken: {error}", file=sys.stderr)  # noqa: T201 - the lab's log
