@@ -21,6 +21,7 @@ from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kept import missing, resume
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.logs import Logs
+from labkit.cluster.looking import Looking
 from labkit.cluster.node_rules import NodeRules
 from labkit.cluster.nodes import Agents, registered
 from labkit.cluster.plane import Plane
@@ -118,9 +119,9 @@ class Control:
         waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
         self._logs = Logs(plane.store, self.roles)
         self._questions = Questions(plane.store, datacenter, self._kubelet, self._rules, self.roles, self._logs)
-        self.handlers.update(
-            plane.handlers() | waiting.handlers() | self._questions.handlers() | self._agents.handlers()
-        )
+        looking = Looking(plane.admission)
+        for each in (plane, waiting, looking, self._questions, self._agents):
+            self.handlers.update(each.handlers())
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
         self._api = ApiServer(plane, first, listener, self._duties())

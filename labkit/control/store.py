@@ -19,6 +19,7 @@ from labkit.api.resources import COUNTED
 from labkit.control import deletion, status
 from labkit.control.chance import Chance
 from labkit.control.forms import Formed, copy
+from labkit.control.generation import counted
 from labkit.control.history import History
 from labkit.control.index import Index, Key, key_of
 from labkit.control.watch import Event, EventType, Watch, Watches
@@ -246,7 +247,7 @@ class Store(Formed):
                 metadata[field] = old["metadata"][field]
         if new == old:
             return old
-        if "generation" in metadata and new.get("spec") != old.get("spec"):
+        if "generation" in metadata and counted(new) != counted(old):
             metadata["generation"] += 1
         return self._remove(new) if deletion.released(new) else self._write("MODIFIED", new, old)
 
