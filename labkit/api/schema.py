@@ -173,6 +173,8 @@ def _check_object(value: dict[str, Any], schema: Schema, path: str, found: Found
         if field is None:
             name = name[:100]
             found.append(_unknown(name, f"{path}.{name}" if path else name, known))
+        elif type(child) is str and field.get("type") == "string" and "format" not in field:
+            pass  # most of what there is
         elif child is not None:
             _check(child, field, f"{path}.{name}" if path else name, found, depth + 1)
     for name in schema.get("required", ()):

@@ -78,7 +78,7 @@ class Admission:
         if self.has_status(raw) and raw["kind"] != "Node":  # a kubelet registers its node with a status
             raw = {field: value for field, value in raw.items() if field != "status"}
         new = self._admit(self._completed(raw), None)
-        return self.store.create(self._stamped(None, new, options))
+        return self.store.create(self._stamped(None, new, options), own=True)
 
     def replace(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Check, complete and store an object in place of the stored one. Raises as `create` does, and Conflict."""

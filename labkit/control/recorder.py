@@ -6,9 +6,15 @@ The same thing said again counts up in the Event that says it. Source: client-go
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from labkit.control.deletion import timestamp
 from labkit.control.namespaces import leaving
 from labkit.control.store import Raw, Store
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+REMEMBERED = 4096
+"""How many things a component knows that it has said, the latest ones (events_cache.go, maxLruCacheEntries)."""
 
 
 class Recorder:
@@ -28,17 +34,23 @@ class Recorder:
         namespace = metadata.get("namespace", "default")
         said = metadata["uid"], field, kind, reason, message
         now = timestamp(self._store.now())
-        if (name := self._said.get(said)) and self._store.find("Event", namespace, name):
+        name = self._said.pop(said, "")
+        if name and self._store.find("Event", namespace, name):
             self._store.update("Event", namespace, name, lambda e: e.update(count=e["count"] + 1, lastTimestamp=now))
-        elif not leaving(self._store, namespace):
-            self._said[said] = self._create(about, namespace, kind, reason, message, field, now)
+        elif leaving(self._store, namespace):
+            return
+        else:
+            name = self._create(about, namespace, kind, reason, message, field, now)
+        self._said[said] = name
+        if len(self._said) > REMEMBERED:
+            del self._said[next(iter(self._said))]
 
     def _create(self, about: Raw, namespace: str, kind: str, reason: str, message: str, field: str, now: str) -> str:
         metadata = about["metadata"]
         involved = {"kind": about["kind"], "apiVersion": about["apiVersion"]}
         involved |= {f: metadata[f] for f in ("namespace", "name", "uid", "resourceVersion") if f in metadata}
         involved |= {"fieldPath": field} if field else {}
-        name = f"{metadata['name']}.{self._store.chance.fresh('event', metadata['uid']):016x}"
+        name = self._name(namespace, metadata["name"])
         self._store.create(
             {
                 "apiVersion": "v1",
@@ -57,4 +69,11 @@ class Recorder:
                 "eventTime": None,
             }
         )
+        return name
+
+    def _name(self, namespace: str, about: str) -> str:
+        """By the time in nanoseconds, as real ones: clients show Events of one second in the order of their names."""
+        moment = (self._store.now() - EPOCH) // timedelta(microseconds=1) * 1000
+        while self._store.find("Event", namespace, name := f"{about}.{moment:x}"):
+            moment += 1
         return name

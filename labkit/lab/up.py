@@ -16,17 +16,26 @@ PATIENCE = 10.0  # seconds for the manifests' pods to be ready; what is not is s
 
 
 def up(
-    nodes: int, zones: Sequence[str], cni: str, manifests: Sequence[str], sandbox: str = "", kubeconfig: str = ""
+    nodes: int,
+    zones: Sequence[str],
+    cni: str,
+    manifests: Sequence[str],
+    sandbox: str = "",
+    kubeconfig: str = "",
+    keep: str | None = None,
 ) -> int:
     """Start a lab, apply the manifests, show what runs, wait for a signal, end the lab.
 
     kubeconfig  a path that leads to the lab's kubeconfig for as long as the lab runs
-    Raises `LabError` for wrong arguments and manifests, and where the lab ends by itself.
+    keep        the name under which the lab comes back; None: it does not
+    Raises `LabError` for wrong arguments and manifests, `StateError` where what was kept cannot be used, `LabError`
+    where the lab ends by itself.
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in its background with SIGINT ignored
         signal.signal(number, _interrupt)
     try:
-        with start(nodes, zones, cni=cni, sandbox=sandbox, progress=_say) as lab:
+        name = "lab" if keep is None else keep
+        with start(nodes, zones, cni=cni, sandbox=sandbox, name=name, keep=keep is not None, progress=_say) as lab:
             print(lab)  # noqa: T201
             linked = _link(lab.kubeconfig, kubeconfig)
             for manifest in manifests:
@@ -41,7 +50,8 @@ def up(
             print("The lab runs. Ctrl-C ends it.", flush=True)  # noqa: T201
             lab.join()
     except KeyboardInterrupt:
-        print("The lab has ended; nothing is left of it.", flush=True)  # noqa: T201
+        left = "nothing is left of it" if keep is None else f"--keep {shlex.quote(keep)} brings it back"
+        print(f"The lab has ended; {left}.", flush=True)  # noqa: T201
     return 0
 
 

@@ -68,6 +68,20 @@ def test_up_puts_the_kubeconfig_where_it_is_wanted(tmp_path: Path) -> None:
     assert not path.is_symlink()
 
 
+def test_up_that_is_kept_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for words in (("--manifest", str(SHOP)), ()):
+        with up("--nodes", "1", "--keep", "my-lab", *words) as process:
+            printed, _ = until_ready(process)
+            assert re.search(r"shop\s+web\s+ClusterIP", printed)
+            process.terminate()
+            assert process.communicate(timeout=10)[0] == "The lab has ended; --keep my-lab brings it back.\n"
+    for name in ("", "../other"):
+        refused = labkit_("up", "--keep", name)
+        assert refused.returncode == 1
+        assert "a lab that is kept is named by letters" in refused.stderr
+
+
 def test_up_that_is_interrupted_while_it_starts_ends_cleanly() -> None:
     with up("--nodes", "60") as process:
         assert process.stdout

@@ -38,7 +38,7 @@ def default(obj: Fields) -> Fields:
 def _copy(value: Any) -> Any:
     """A deep copy without the null fields."""
     if isinstance(value, dict):
-        return {name: _copy(child) for name, child in value.items() if child is not None}
+        return {n: child if type(child) is str else _copy(child) for n, child in value.items() if child is not None}
     if isinstance(value, list):
         return [_copy(child) for child in value]
     return value
