@@ -62,9 +62,15 @@ def typed(found: Any, api_version: str, kind: str) -> Raw:
     return {**found, "apiVersion": api_version, "kind": kind}
 
 
-def asked(request: Request, api_version: str, kind: str) -> Raw:
-    """An object of a kind that is not stored, with nothing in it of a wrong type. Raises BadRequest."""
-    raw = typed(value(request.body, media_type(request)), api_version, kind)
+def asked(request: Request, api_version: str, kind: str, older: str = "") -> Raw:
+    """An object of a kind that is not stored, with nothing in it of a wrong type. Raises BadRequest.
+
+    older  another version that clients may still write it in, of the same fields
+    """
+    found = value(request.body, media_type(request))
+    if older and isinstance(found, dict) and found.get("apiVersion") == older:
+        found = {**found, "apiVersion": api_version}
+    raw = typed(found, api_version, kind)
     problems = [problem for problem in schema.shape_problems(raw) if problem.reason == TYPE_INVALID]
     if problems:
         raise status.undecodable(raw, problems)

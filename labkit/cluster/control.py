@@ -33,7 +33,7 @@ from labkit.cni import routes
 from labkit.cni.plugins import PLUGINS
 from labkit.control.store import Raw
 from labkit.control.watch import Event
-from labkit.dns import addon
+from labkit.dns import addon, watched
 from labkit.errors import NotFound
 from labkit.linux import iptables, probes
 from labkit.net.topology import POD_NETWORK, plan
@@ -42,8 +42,6 @@ from labkit.sandbox.tunnel import Tunnels
 from labkit.workloads import sources
 from labkit.workloads.disruption.eviction import evict
 from labkit.workloads.nodes.pace import Pace
-
-DNS_KINDS = ("ConfigMap", "EndpointSlice", "Namespace", "Pod", "Service")
 
 
 class Control:
@@ -111,7 +109,7 @@ class Control:
         self._agents.start()
         self._kubelet.silent = self._agents.silent.__contains__
         self._agents.back.append(self._kubelet.rejoin)
-        plane.store.watch(DNS_KINDS, self._tell_dns)
+        plane.store.watch(watched.KINDS, self._tell_dns)
         first = datacenter.places[site.machines[0].name]
         publish(plane, first)
         plane.apply(missing(plane.store, addon.addon()))
@@ -146,7 +144,8 @@ class Control:
         return Duties(self._logs.logs, partial(evict, self._plane.store), streams)
 
     def _tell_dns(self, event: Event) -> None:
-        self.roles["dns"].notify("event", type=event.type, object=event.object)
+        if (told := watched.told(event.type, event.object, event.old)) is not None:
+            self.roles["dns"].notify("event", type=event.type, object=told)
 
     def _tell_workload(self, event: Event) -> None:
         self.roles["workload"].notify("source", change=event.type, raw=event.object)

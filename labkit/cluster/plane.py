@@ -54,7 +54,7 @@ class Plane:
         self._later: asyncio.TimerHandle | None = None
         register_pods(self.admission, self.store)
         plugins.register(self.admission, round(pace.toleration))
-        for kind in SCALED:
+        for kind in (*SCALED, "Job"):
             self.admission.validate(kind, _affordable)
         self.root_certificates = RootCertificates(self.store)
         every: list[Controller] = [
@@ -137,9 +137,10 @@ class Plane:
 
 
 def _affordable(new: Raw, _old: Raw | None) -> Iterable[Problem]:
-    replicas = new["spec"].get("replicas", 1)
-    if replicas > MOST_REPLICAS:
-        yield invalid("spec.replicas", replicas, f"this lab takes at most {MOST_REPLICAS}", "Choose fewer.")
+    field = "parallelism" if new["kind"] == "Job" else "replicas"
+    wanted = new["spec"].get(field, 1)
+    if wanted > MOST_REPLICAS:
+        yield invalid(f"spec.{field}", wanted, f"this lab takes at most {MOST_REPLICAS}", "Choose fewer.")
 
 
 def _failed(failure: Failure) -> None:

@@ -17,10 +17,9 @@ from labkit.dns import corefile
 from labkit.dns.corefile import Block
 from labkit.dns.index import EventType, Index
 from labkit.dns.pod import LOG_LENGTH, CoreDns
+from labkit.dns.watched import CONFIG_MAP
 from labkit.errors import LabError, NotFound
 from labkit.net.place import Place
-
-CONFIG_MAP = ("kube-system", "coredns")
 
 Notify = Callable[[str, dict[str, Any]], None]
 

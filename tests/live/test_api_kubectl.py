@@ -129,19 +129,6 @@ def test_strict_validation_and_refusals(kubectl: Kubectl, space: str) -> None:
     assert "Invalid value: -1" in kubectl(f"-n {space} patch deployment web {patch}", fails=True)
 
 
-def test_server_side_apply_diff_and_dry_run(kubectl: Kubectl, space: str) -> None:
-    conf = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf}\ndata: {a: one}\n"
-    assert kubectl(f"-n {space} apply --server-side -f -", conf) == "configmap/conf serverside-applied"
-    other = conf.replace("one", "two")
-    assert "conflict with" in kubectl(f"-n {space} apply --server-side --field-manager=other -f -", other, fails=True)
-    kubectl(f"-n {space} apply --server-side --field-manager=other --force-conflicts -f -", other)
-    assert "+  a: three" in kubectl(
-        f"-n {space} diff --server-side --force-conflicts -f -", conf.replace("one", "three"), fails=True
-    )
-    kubectl(f"-n {space} create configmap dry --from-literal=a=b --dry-run=server")
-    assert "not found" in kubectl(f"-n {space} get configmap dry", fails=True)
-
-
 def test_explain_and_discovery(kubectl: Kubectl) -> None:
     assert "spec.clusterIP" in kubectl("explain service.spec") or "clusterIP" in kubectl("explain service.spec")
     assert "networkpolicies" in kubectl("api-resources")

@@ -11,6 +11,7 @@ from typing import Any
 from labkit.api.defaults import others, pods, services, workloads
 from labkit.api.defaults.fields import Fields, fill
 from labkit.api.kinds import BY_KIND
+from labkit.api.schema import has_spec
 
 __all__ = ["default"]
 
@@ -19,13 +20,15 @@ def default(obj: Fields) -> Fields:
     """A new object with the API server's defaults; the given one stays as it is. Types must be right.
 
     Null fields are dropped, as the server drops them. Twice is the same as once. A namespaced object without a
-    namespace gets `default`.
+    namespace gets `default`; one of a kind with a `spec` has one.
     """
     made: Fields = _copy(obj)
     kind = made.get("kind", "")
     meta = made.setdefault("metadata", {})
     if kind in BY_KIND and BY_KIND[kind].namespaced:
         fill(meta, namespace="default")
+    if kind in BY_KIND and has_spec(BY_KIND[kind].api_version, kind):
+        made.setdefault("spec", {})
     complete = DEFAULTS.get(kind)
     if complete is not None:
         complete(made)
@@ -35,7 +38,7 @@ def default(obj: Fields) -> Fields:
 def _copy(value: Any) -> Any:
     """A deep copy without the null fields."""
     if isinstance(value, dict):
-        return {name: _copy(child) for name, child in value.items() if child is not None}
+        return {n: child if type(child) is str else _copy(child) for n, child in value.items() if child is not None}
     if isinstance(value, list):
         return [_copy(child) for child in value]
     return value

@@ -50,7 +50,7 @@ def bind(call: Call) -> Answer:
 
 def evict(call: Call, do: Evict) -> Answer:
     """Delete a pod, if no PodDisruptionBudget is against it."""
-    given = bodies.asked(call.request, "policy/v1", "Eviction")
+    given = bodies.asked(call.request, "policy/v1", "Eviction", older="policy/v1beta1")  # AcceptsGroupVersion
     if (given.get("metadata") or {}).get("name") not in (None, "", call.route.name):
         raise status.bad_request("name in URL does not match name in Eviction object")
     wanted: Raw = given.get("deleteOptions") or {}

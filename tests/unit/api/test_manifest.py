@@ -87,8 +87,7 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
         f"  {file}, document 1 (Service web), line 7, spec.ports[0].port: Invalid value: 70000: must be between 1 and "
         "65535, inclusive. Choose a number from 1 to 65535.",
         f'  {file}, document 2 (Pod x), line 12, spce: unknown field "spce". Did you mean "spec"?',
-        f"  {file}, document 2 (Pod x), line 9, spec.containers: Required value. Add a container: a pod runs at least "
-        "one.",
+        f"  {file}, document 2 (Pod x), line 9, spec.containers: Required value. Add containers.",
     ]
     assert error.details["problems"][0] == {
         "field": "spec.ports[0].port",

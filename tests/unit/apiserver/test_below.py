@@ -111,7 +111,9 @@ def test_an_eviction_deletes_where_it_may(server: Any) -> None:
     dry = {"metadata": {"name": "p"}, "deleteOptions": {"dryRun": ["All"]}}
     assert server.ask("POST", f"{PODS}/p/eviction", dry).status == 201
     assert server.get(f"{PODS}/p")
-    assert server.ask("POST", f"{PODS}/p/eviction", {}).status == 201
+    assert server.ask("POST", f"{PODS}/p/eviction", {"apiVersion": "policy/v2", "kind": "Eviction"}).status == 400
+    old = {"apiVersion": "policy/v1beta1", "kind": "Eviction", "metadata": {"name": "p"}}
+    assert server.ask("POST", f"{PODS}/p/eviction", old).status == 201
     assert server.ask("GET", f"{PODS}/p").status == 404
     got = server.ask("POST", f"{PODS}/precious/eviction", {})
     assert (got.status, got.json["details"]["causes"][0]["reason"]) == (429, "DisruptionBudget")

@@ -30,3 +30,14 @@ def test_nothing_in_a_namespace_that_is_not_there(store: Store) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "gone", "uid": "u"}, "spec": {}}
     Recorder(store, "kubelet").event(pod, "Normal", "Killing", "Stopping container web")
     assert not store.list("Event")
+
+
+def test_names_follow_the_order_in_which_it_was_said(store: Store) -> None:
+    pod = store.create(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "default"}, "spec": {}}
+    )
+    said = ["Scheduled", "Pulled", "Created", "Started"]
+    for number, reason in enumerate(said):
+        Recorder(store, f"component-{number}").event(pod, "Normal", reason, reason)
+    by_name = sorted(store.list("Event"), key=lambda event: event["metadata"]["name"])
+    assert [event["reason"] for event in by_name] == said
