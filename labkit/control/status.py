@@ -59,7 +59,7 @@ def bad_request(why: str) -> ApiError:
 def undecodable(raw: dict[str, Any], problems: Sequence[Problem]) -> ApiError:
     """An object of the wrong shape. Source: transformDecodeError of apiserver/pkg/endpoints/handlers/rest.go."""
     kind, version = raw.get("kind"), str(raw.get("apiVersion", "")).rpartition("/")[2]
-    texts = [p.message if "unknown field" in p.message else text(p) for p in problems]
+    texts = [p.message if p.message.startswith(("unknown field", "duplicate field")) else text(p) for p in problems]
     what = f'{kind} in version "{version}" cannot be handled as a {kind}: ' if kind and version else ""
     error = bad_request(f"{what}strict decoding error: {', '.join(texts)}")
     error.details["problems"] = msgspec.to_builtins(problems)
