@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         "--manifest", action="append", default=[], metavar="FILE", help="Kubernetes YAML to apply; may be repeated"
     )
     up.add_argument("--kubeconfig", default="", metavar="PATH", help="where to put the lab's kubeconfig while it runs")
+    up.add_argument("--keep", metavar="NAME", help="come back with the objects and keys of this name's lab")
     up.set_defaults(run=_up)
 
     doctor = commands.add_parser("doctor", help="what this machine offers for a lab, and what is missing")
@@ -73,7 +74,8 @@ def _up(arguments: argparse.Namespace) -> int:
     from labkit.lab.up import up
 
     zones = arguments.zones.split(",")
-    return up(arguments.nodes, zones, arguments.cni, arguments.manifest, arguments.sandbox, arguments.kubeconfig)
+    a = arguments
+    return up(a.nodes, zones, a.cni, a.manifest, a.sandbox, a.kubeconfig, a.keep)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

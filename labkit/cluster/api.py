@@ -33,10 +33,15 @@ NAME = {"namespace": "default", "name": "kubernetes"}
 
 
 class ApiServer:
-    """Serves a control plane on a node, and wherever else it is told to. `duties`: what nodes do."""
+    """Serves a control plane on a node, and wherever else it is told to. `duties`: what nodes do.
 
-    def __init__(self, plane: Plane, node: Place, listener: int, duties: Duties) -> None:
+    kept: the folder of the lab's state, empty where it is not kept. What cannot be used in there, everybody hears who
+    asks for something here: `StateError`.
+    """
+
+    def __init__(self, plane: Plane, node: Place, listener: int, duties: Duties, kept: str) -> None:
         self._plane = plane
+        self._kept = kept
         self._duties = duties
         self._address = node.addresses[0]
         self._sockets = [_listen(node.netns, self._address)]
@@ -83,15 +88,15 @@ class ApiServer:
             async with asyncio.timeout(QUIET):
                 await self._wanted.wait()
         self._want()
-        prepared = await asyncio.to_thread(_prepare, self._plane, self._address)
+        prepared = await asyncio.to_thread(_prepare, self._plane, self._address, self._kept)
         return prepared.serve(self._duties, self._sockets)
 
 
-def _prepare(plane: Plane, address: str) -> Serving:
+def _prepare(plane: Plane, address: str, kept: str) -> Serving:
     """What takes long, in a thread: the libraries, keys and certificates."""
     from labkit.cluster.serving import Serving
 
-    return Serving(plane, address, PORT, [SERVICE_IP, "127.0.0.1", address])
+    return Serving(plane, address, PORT, [SERVICE_IP, "127.0.0.1", address], kept)
 
 
 def publish(plane: Plane, node: Place) -> None:

@@ -16,6 +16,7 @@ from labkit.control import plugins
 from labkit.control.admission import Admission
 from labkit.control.apply import Way, apply
 from labkit.control.custom.controller import Definitions
+from labkit.control.expiry import EventExpiry
 from labkit.control.garbage import GarbageCollector
 from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
 from labkit.control.plugins.pods import create_classes
@@ -73,6 +74,7 @@ class Plane:
             EndpointSlices(self.store),
             LegacyEndpoints(self.store),
             Mirroring(self.store),
+            EventExpiry(self.store),
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
         create_initial(self.admission)

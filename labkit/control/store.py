@@ -95,10 +95,7 @@ class Store(Formed):
         return self._created[key_of(raw)]
 
     def create(self, raw: Raw, own: bool = False) -> Raw:
-        """Store a copy of a new object, or itself where it is the store's `own` from now on; returns it as stored.
-
-        Raises AlreadyExists; NotFound or Forbidden for its namespace.
-        """
+        """Store a copy of a new object, or itself as the store's `own`. Raises AlreadyExists, NotFound, Forbidden."""
         raw = raw if own else copy(raw)
         metadata = raw.setdefault("metadata", {})
         if not metadata.get("name") and (base := metadata.get("generateName")):

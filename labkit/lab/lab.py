@@ -102,7 +102,7 @@ class Lab:
         with `server_side`, which then takes over fields that others manage where `force_conflicts` is set.
         All of it or nothing: a problem anywhere raises `ManifestError`, which names file, document, field and remedy.
         """
-        import pandas as pd
+        from labkit.lab.frames import Frame
 
         documents = manifest.load(source)
         objects = [document.object for document in documents]
@@ -112,7 +112,7 @@ class Lab:
         except ApiError as error:
             raise manifest.refused(documents, error) from None
         rows = [(f"{r['kind'].lower()}/{r['name']}", r["namespace"], r["result"]) for r in found]
-        return pd.DataFrame(rows, columns=["OBJECT", "NAMESPACE", "RESULT"])
+        return Frame(rows, columns=["OBJECT", "NAMESPACE", "RESULT"])
 
     def get(self, what: str, namespace: str | None = "default") -> Any:
         """`get("svc/web")`: one object whole, as the API has it, a dict. `get("svc")`: the `table` of a kind.
@@ -134,11 +134,11 @@ class Lab:
 
     def table(self, kind: str, namespace: str | None = "default", labels: Sequence[str] = ()) -> pd.DataFrame:
         """All objects of a kind as `kubectl get -o wide` lists them, without ages; `labels` as its `-L`."""
-        import pandas as pd
+        from labkit.lab.frames import Frame
 
         layout, within = self._objects.layout(kind, namespace, labels)
         rows = [layout.row(raw) for raw in self._objects.listed(layout.resource, within)]
-        return pd.DataFrame(rows, columns=layout.header)
+        return Frame(rows, columns=layout.header)
 
     def watch(self, kind: str, namespace: str | None = "default", labels: Sequence[str] = ()) -> Watch:
         """The `table` of a kind that stays true: rows appear, change and go, a few times a second, until the lab ends.
@@ -206,12 +206,12 @@ class Lab:
 
     def rules(self, node: str, service: str, namespace: str = "default") -> pd.DataFrame:
         """The rules that serve a Service on a node, read back from its kernel: TABLE, CHAIN, NUMBER, RULE."""
-        import pandas as pd
+        from labkit.lab.frames import Frame
 
         saved = parse(self.node(node).run("iptables-save", check=True).stdout)
         key = service if "/" in service else f"{namespace}/{service}"
         found = [row for table in ("nat", "filter") for row in rules.serving(saved, key, table)]
-        return pd.DataFrame(found, columns=["TABLE", "CHAIN", "NUMBER", "RULE"])
+        return Frame(found, columns=["TABLE", "CHAIN", "NUMBER", "RULE"])
 
     def logs(self, pod: str, namespace: str = "default", container: str = "") -> str:
         """What a container wrote."""
@@ -220,9 +220,9 @@ class Lab:
 
     def events(self) -> pd.DataFrame:
         """What the kubelets report: failing probes, containers that end, in the order in which it happened."""
-        import pandas as pd
+        from labkit.lab.frames import Frame
 
-        return pd.DataFrame(self._sandbox.call("events"), columns=["TYPE", "REASON", "OBJECT", "MESSAGE"])
+        return Frame(self._sandbox.call("events"), columns=["TYPE", "REASON", "OBJECT", "MESSAGE"])
 
     def cni_result(self, pod: str, namespace: str = "default") -> dict[str, Any] | None:
         """What the CNI plugin reported when it attached a pod: interfaces, addresses, routes, as CNI 1.1 writes them.

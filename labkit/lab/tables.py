@@ -6,8 +6,9 @@ lists of addresses are written out in order. Pure: an object in, a row out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
+from html import escape
 from typing import Any
 
 from labkit.api.resources import Resource
@@ -19,6 +20,9 @@ Raw = dict[str, Any]
 TIMES = {"Age", "Created At", "Duration", "First Seen", "Last Seen", "Last Schedule"}
 SELDOM = {"Nominated Node", "Readiness Gates"}
 VIEW = View(now=0, whole=True)
+MOST = 100  # rows that are shown: a page with thousands would not keep up
+_TABLE = "border-collapse:collapse;line-height:1.5;font-family:var(--jp-code-font-family,monospace)"
+_CELL = "text-align:left;white-space:nowrap;padding:1px 14px 1px 4px"
 
 
 class Layout:
@@ -53,13 +57,30 @@ class Layout:
         ]
 
 
-def text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def text(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table as kubectl prints it: columns to the left, three spaces between them."""
-    lines = [list(map(str, line)) for line in (header, *rows)]
+    lines = [list(map(str, line)) for line in (header, *rows[:MOST])]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    shown = ["   ".join(c.ljust(width) for c, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([*shown, *_more(len(rows))])
+
+
+def html(header: Sequence[str], rows: Sequence[Sequence[object]], styles: Sequence[str] = ()) -> str:
+    """The same as HTML. `styles`: CSS for each row."""
+    lines = [_line("th", header, "")]
+    lines += [_line("td", row, style) for row, style in zip(rows[:MOST], styles or [""] * len(rows), strict=False)]
+    lines += [_line("td", [rest], "") for rest in _more(len(rows))]
+    body = "\n".join(lines)
+    return f'<div style="overflow-x:auto"><table style="{_TABLE}">\n{body}\n</table></div>'
+
+
+def _line(tag: str, cells: Sequence[object], style: str) -> str:
+    inner = "".join(f'<{tag} style="{_CELL}">{escape(str(cell))}</{tag}>' for cell in cells)
+    return f'<tr style="{style}">{inner}</tr>'
+
+
+def _more(count: int) -> list[str]:
+    return [f"… and {count - MOST} more"] if count > MOST else []
 
 
 def _steady(column: Column) -> bool:

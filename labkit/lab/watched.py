@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from labkit.lab.tables import Layout, text
+from labkit.lab import tables
+from labkit.lab.tables import Layout
 
 Raw = dict[str, Any]
 Place = tuple[str, str]
 Change = Literal["new", "changed", "gone"]
 
 FADE = 2.0  # seconds that a change is marked
-MOST = 100  # rows that are shown: a page with thousands would not keep up
 
 _SIGN: dict[Change, str] = {"new": "+", "changed": "~", "gone": "−"}
 _STYLE: dict[Change, str] = {  # see-through, for light and dark pages; told apart by the sign, too
@@ -23,8 +23,6 @@ _STYLE: dict[Change, str] = {  # see-through, for light and dark pages; told apa
     "changed": "background:rgba(230,159,0,0.28)",
     "gone": "background:rgba(213,94,0,0.22);text-decoration:line-through",
 }
-_TABLE = "border-collapse:collapse;white-space:nowrap;line-height:1.5;font-family:var(--jp-code-font-family,monospace)"
-_CELL = '<{tag} style="text-align:left;padding:1px 14px 1px 4px">{text}</{tag}>'
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -79,27 +77,19 @@ class Watched(msgspec.Struct, frozen=True):
     def text(self, ended: str) -> str:
         """As kubectl prints it, without what has gone. `ended`: why it is no longer followed; empty while it is."""
         there = [row for place, row in self._sorted() if not self._is(place, "gone")]
-        lines = [text(self.header, there[:MOST])] if there else [f"no {self.title}"]
-        lines += [_more(len(there))] if len(there) > MOST else []
-        return "\n".join([*lines, f"({ended})"] if ended else lines)
+        shown = tables.text(self.header, there) if there else f"no {self.title}"
+        return f"{shown}\n({ended})" if ended else shown
 
     def html(self, ended: str) -> str:
         """The same as a table, with the marks."""
         there = self._sorted()
-        state = f"○ {escape(ended)}" if ended else "● live"
         count = sum(not self._is(place, "gone") for place, _ in there)
-        head = f"<b>{escape(self.title)}</b>: {count} &nbsp;<i>{state}</i>"
-        names = "".join(_CELL.format(tag="th", text=escape(name)) for name in ("", *self.header))
-        body = "\n".join(self._row(place, row) for place, row in there[:MOST])
-        rest = f"<div>{_more(len(there))}</div>" if len(there) > MOST else ""
-        table = f'<table style="{_TABLE}">\n<tr>{names}</tr>\n{body}\n</table>'
-        return f'<div style="overflow-x:auto">{head}\n{table}\n{rest}</div>'
-
-    def _row(self, place: Place, row: Sequence[object]) -> str:
-        mark = self.marks.get(place)
-        style = f' style="{_STYLE[mark.change]}"' if mark else ""
-        cells = (_SIGN[mark.change] if mark else "&nbsp;", *(escape(str(cell)) for cell in row))
-        return f"<tr{style}>{''.join(_CELL.format(tag='td', text=cell) for cell in cells)}</tr>"
+        state = f"○ {escape(ended)}" if ended else "● live"
+        marks = [self.marks.get(place) for place, _ in there]
+        rows = [(_SIGN[mark.change] if mark else "\u00a0", *row) for (_, row), mark in zip(there, marks, strict=True)]
+        styles = [_STYLE[mark.change] if mark else "" for mark in marks]
+        table = tables.html(("", *self.header), rows, styles)
+        return f"<b>{escape(self.title)}</b>: {count} &nbsp;<i>{state}</i>\n{table}"
 
     def _sorted(self) -> list[tuple[Place, Sequence[object]]]:
         return sorted(self.rows.items(), key=lambda item: item[0])
@@ -119,7 +109,3 @@ def titled(layout: Layout, namespace: str | None) -> str:
 
 def _place(raw: Raw) -> Place:
     return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]
-
-
-def _more(count: int) -> str:
-    return f"… and {count - MOST} more"

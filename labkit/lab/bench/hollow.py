@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from labkit.cluster.kubelet.reports import Reports
-from labkit.cluster.kubelet.status import Told, started
+from labkit.cluster.kubelet.status import Told, creating
 from labkit.cluster.nodes import registered
 from labkit.cluster.plane import Plane
 from labkit.cluster.work import Work
@@ -53,7 +53,7 @@ class Kubelets:
         for reason, message in said.items():
             self._reports.event(uid, key, container["name"], "Normal", reason, message)
         number = len(self._seen)
-        running = started(raw, timestamp(self._store.now()))
+        running = _running(raw, timestamp(self._store.now()))
         self._reports.status(uid, key, Told(running, f"10.244.{number // 250}.{number % 250 + 1}", "192.168.1.1"))
 
     def _deployment(self, event: Event) -> None:
@@ -84,3 +84,11 @@ async def _measured(pods: int, nodes: int, folder: str) -> dict[str, float]:
     if errors:
         raise errors[0]
     return {"hollow": time.process_time() - began, "writes": int(plane.store.version) - writes}
+
+
+def _running(pod: Raw, now: str) -> Raw:
+    """The statuses of containers that have been started, as a kubelet's."""
+    found = creating(pod)
+    for status in found["containerStatuses"]:
+        status |= {"state": {"running": {"startedAt": now}}, "ready": True, "started": True, "imageID": status["image"]}
+    return found

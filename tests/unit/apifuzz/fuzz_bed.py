@@ -136,6 +136,8 @@ class Bed:
                     return await client.send(data)
             finally:
                 client.close()
+                await client.writer.wait_closed()
+                await asyncio.sleep(0)
 
         return self.loop.run_until_complete(send())
 

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
 from labkit.api import kinds
+from labkit.lab.frames import Frame
 from labkit.lab.tables import Layout, text
 
 Raw = dict[str, Any]
@@ -61,3 +64,12 @@ def test_a_custom_kind_has_the_columns_that_it_asks_for() -> None:
 
 def test_text_is_in_kubectls_columns() -> None:
     assert text(["NAME", "N"], [["web", 3], ["a-longer-one", ""]]) == "NAME           N\nweb            3\na-longer-one"
+
+
+def test_a_frame_shows_itself_as_kubectl_does() -> None:
+    frame = Frame([["web", 1, "<none>"], ["a-longer-one", 2, ""]], columns=["NAME", "N", "WHAT"])
+    assert repr(frame) == str(frame) == "NAME           N   WHAT\nweb            1   <none>\na-longer-one   2"
+    assert frame._repr_html_().count("<tr") == 3 and "&lt;none&gt;" in frame._repr_html_()
+    assert type(frame[frame.N > 1]) is type(frame.set_index("NAME")) is pd.DataFrame
+    assert repr(Frame(columns=["NAME"])) == "NAME"
+    assert repr(Frame({"N": range(105)})).endswith("\n99\n… and 5 more")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.api import kinds
-from labkit.lab.tables import Layout
-from labkit.lab.watched import FADE, MOST, Watched, titled
+from labkit.lab.tables import MOST, Layout
+from labkit.lab.watched import FADE, Watched, titled
 
 Raw = dict[str, Any]
 LAYOUT = Layout(kinds.Catalogue().find("cm"), False)
@@ -77,9 +77,9 @@ def test_an_empty_view_and_an_ended_one_say_so() -> None:
 
 def test_html_is_bounded_and_takes_every_text_literally() -> None:
     many = EMPTY.after(whole(1, *(config(f"c{n:04}") for n in range(MOST + 5))), LAYOUT, 0)
-    assert many.html("").count("<tr") == MOST + 1
+    assert many.html("").count("<tr") == MOST + 2
     for text in (many.html(""), many.text("")):
-        assert "… and 105 more"[:6] in text and "… and 5 more" in text
+        assert "… and 5 more" in text
     secret = Layout(kinds.Catalogue().find("secret"), False)
     o = {"metadata": {"name": "x"}, "type": "<script>"}
     html = Watched("secrets", tuple(secret.header)).after(whole(1, o), secret, 0).html("")
