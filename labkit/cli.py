@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         "--manifest", action="append", default=[], metavar="FILE", help="Kubernetes YAML to apply; may be repeated"
     )
     up.add_argument("--kubeconfig", default="", metavar="PATH", help="where to put the lab's kubeconfig while it runs")
+    up.add_argument("--keep", metavar="NAME", help="come back with the objects and keys of this name's lab")
     up.set_defaults(run=_up)
 
     doctor = commands.add_parser("doctor", help="what this machine offers for a lab, and what is missing")
@@ -45,9 +46,13 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     bench = commands.add_parser("bench", help="measure, beside the bare tools, in one run")
-    bench.add_argument("what", choices=["start"], help="start: from nothing to 30 pods and 10 Services that answer")
+    bench.add_argument(
+        "what",
+        choices=["start", "api"],
+        help="start: from nothing to 30 pods and 10 Services that answer; api: the API over TLS, beside etcd",
+    )
     bench.add_argument("--rounds", type=int, default=5, help="how often to repeat (5)")
-    bench.add_argument("--sandbox", choices=["namespaces", "uml"], default="namespaces", help="which kind (namespaces)")
+    bench.add_argument("--sandbox", choices=["namespaces", "uml"], default="namespaces", help="which kind, for start")
     bench.add_argument("--json", action="store_true", help="figures as JSON")
     bench.set_defaults(run=_bench)
 
@@ -69,7 +74,8 @@ def _up(arguments: argparse.Namespace) -> int:
     from labkit.lab.up import up
 
     zones = arguments.zones.split(",")
-    return up(arguments.nodes, zones, arguments.cni, arguments.manifest, arguments.sandbox, arguments.kubeconfig)
+    a = arguments
+    return up(a.nodes, zones, a.cni, a.manifest, a.sandbox, a.kubeconfig, a.keep)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -81,9 +87,12 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from labkit.lab.bench import bench_start
+    from labkit.lab.bench.api import bench_api
+    from labkit.lab.bench.start import bench_start
 
-    report = bench_start(arguments.rounds, arguments.sandbox)
+    report = (
+        bench_api(arguments.rounds) if arguments.what == "api" else bench_start(arguments.rounds, arguments.sandbox)
+    )
     print(report.as_json() if arguments.json else report)
     return 0
 

@@ -13,13 +13,12 @@ from labkit.api.problem import Problem, nearest, required
 from labkit.api.resources import ALSO_SERVED, CREATED_ONLY, RBAC, STORED, Resource
 from labkit.errors import NotFound
 
-__all__ = ["BY_KIND", "RBAC", "RESOURCES", "Catalogue", "Resource", "problems", "resource", "store_kind"]
+__all__ = ["BY_KIND", "RBAC", "RESOURCES", "Catalogue", "Resource", "problems", "store_kind"]
 
 RESOURCES = STORED
 BY_KIND = {r.kind: r for r in RESOURCES}
 _ALSO = {(r.api_version, r.kind) for r in ALSO_SERVED}
 _GROUPS = {r.group for r in (*STORED, *ALSO_SERVED, *CREATED_ONLY)}
-_BY_NAME = {name: r for r in RESOURCES for name in (r.singular, r.plural, *r.short_names)}
 
 
 class Catalogue:
@@ -64,6 +63,24 @@ class Catalogue:
         """The resource that the store keeps under `key`, or the key itself where there is none (any more)."""
         return self._stored.get(key, key)
 
+    def find(self, name: str) -> Resource:
+        """The stored resource that people call `name`: kind, singular, plural or short name, with or without ".group".
+
+        Case does not matter. Where several are called so, the built-in one is meant, then the first by group, as in
+        kubectl. Raises `NotFound`, with the nearest name, where there is none.
+        """
+        plain, _, group = name.lower().partition(".")
+        ranked = sorted(self._stored.values(), key=lambda r: (r.custom, r.group))
+        meant = [r for r in ranked if plain in (r.singular, r.plural, r.kind.lower())]
+        meant += [r for r in ranked if plain in r.short_names]
+        for each in meant:
+            if group in ("", each.group, f"{each.version}.{each.group}"):
+                return each
+        near = nearest(plain, (spelt for r in ranked for spelt in (r.singular, r.plural, *r.short_names)))
+        known = f"It knows: {', '.join(sorted({r.kind for r in ranked}))}, and what a CRD adds."
+        hint = f'Did you mean "{near}"?' if near else known
+        raise NotFound(f'the lab has no resource type "{name[:100]}". {hint}', name=name)
+
     def all(self) -> tuple[Resource, ...]:
         """Everything that is served, in order of group, version and plural."""
         return tuple(sorted(self._served.values(), key=lambda r: (r.group, r.version, r.plural)))
@@ -77,20 +94,6 @@ def store_kind(api_version: str, kind: str) -> str:
     if known is not None and (known.group == group or any((r.group, r.kind) == (group, kind) for r in ALSO_SERVED)):
         return kind
     return f"{kind}.{group}" if group else kind
-
-
-def resource(name: str) -> Resource:
-    """The built-in resource that `name` stands for: kind, singular, plural or short name, with or without ".group".
-
-    Case does not matter. Raises `NotFound`, with the nearest name, where there is none.
-    """
-    plain, _, group = name.lower().partition(".")
-    found = _BY_NAME.get(plain)
-    if found is not None and group in ("", found.group):
-        return found
-    meant = nearest(plain, _BY_NAME)
-    hint = f'Did you mean "{meant}"?' if meant else f"It knows: {', '.join(sorted(BY_KIND))}."
-    raise NotFound(f'the lab has no resource type "{name}". {hint}', name=name)
 
 
 def is_foreign(obj: dict[str, Any]) -> bool:

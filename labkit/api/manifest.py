@@ -19,7 +19,11 @@ from labkit.errors import ApiError, ManifestError
 
 Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 SHOWN = 10
-REMEDIES = {"NotFound": "Create it first; it may stand in the same manifest."}
+REMEDIES = {
+    "NotFound": "Create it first; it may stand in the same manifest.",
+    "Conflict": "Leave metadata.resourceVersion out, or give the one that it has now.",
+    "FieldManagerConflict": "Leave these fields out, or take them over with force_conflicts=True.",
+}
 MAX_PROBLEMS = 1000  # after so many the remaining documents are not looked at: a hostile file has millions
 
 
@@ -86,7 +90,9 @@ def refused(documents: Sequence[Document], error: ApiError) -> ManifestError:
         document = documents[refusal["index"]]
         found = msgspec.convert(refusal["problems"], list[Problem])
         reason = refusal["status"]["reason"]
-        found = found or [Problem("", refusal["status"]["message"], REMEDIES.get(reason, ""), reason)]
+        causes = refusal["status"].get("details", {}).get("causes") or [{}]
+        remedy = REMEDIES.get(causes[0].get("reason", reason)) or REMEDIES.get(reason, "")
+        found = found or [Problem("", refusal["status"]["message"], remedy, reason)]
         problems += [document.placed(problem) for problem in found]
     return _error(problems)
 

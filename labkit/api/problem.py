@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 TYPE_INVALID = "FieldValueTypeInvalid"
+REQUIRED = "FieldValueRequired"
 _STEP = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 
 

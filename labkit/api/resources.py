@@ -142,7 +142,7 @@ CREATED_ONLY = (
 """Answered, not stored."""
 
 COUNTED = frozenset({
-    "CronJob", "DaemonSet", "Deployment", "Ingress", "Job", "NetworkPolicy", "Pod", "PodDisruptionBudget",
-    "ReplicaSet", "StatefulSet",
+    "CronJob", "CustomResourceDefinition", "DaemonSet", "Deployment", "EndpointSlice", "Ingress", "IngressClass", "Job",
+    "NetworkPolicy", "Pod", "PodDisruptionBudget", "PriorityClass", "ReplicaSet", "StatefulSet",
 })  # fmt: skip
 """Kinds whose generation is counted: it rises when something outside metadata and status changes."""

@@ -89,10 +89,21 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
 
 
 def shape_problems(obj: dict[str, Any]) -> list[Problem]:
-    """The structural faults of an object of a kind that the API knows, be it stored or only asked with: a review."""
+    """The structural faults of an object of a kind that the API knows, be it stored or only asked with: a review.
+
+    A `spec` that is left out is an empty one, as it is to the server, where it is no pointer.
+    """
     found: list[Problem] = []
+    if obj.get("spec") is None and has_spec(obj["apiVersion"], obj["kind"]):
+        obj = {**obj, "spec": {}}
     _check(obj, _roots()[obj["apiVersion"], obj["kind"]], "", found, 0)
     return found
+
+
+def has_spec(api_version: str, kind: str) -> bool:
+    """Whether objects of this kind have a field `spec`."""
+    definition = _roots().get((api_version, kind))
+    return definition is not None and "spec" in definition.get("properties", ())
 
 
 def metadata_problems(obj: dict[str, Any]) -> list[Problem]:
@@ -162,6 +173,8 @@ def _check_object(value: dict[str, Any], schema: Schema, path: str, found: Found
         if field is None:
             name = name[:100]
             found.append(_unknown(name, f"{path}.{name}" if path else name, known))
+        elif type(child) is str and field.get("type") == "string" and "format" not in field:
+            pass  # most of what there is
         elif child is not None:
             _check(child, field, f"{path}.{name}" if path else name, found, depth + 1)
     for name in schema.get("required", ()):
@@ -215,11 +228,17 @@ def _check_choice(value: Any, schema: Schema, path: str, found: Found) -> None:
             found.append(wrong_type(path, value, "must fit into int32", "Write a smaller number."))
     elif type(value) is str:
         if not QUANTITY.fullmatch(value.strip()):
-            detail = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-            remedy = "Write a number with a suffix or without, such as 100m, 0.5, 64Mi or 1Gi."
-            found.append(wrong_type(path, value, detail, remedy))
+            found.append(_no_quantity(value, path))
     elif type(value) not in (int, float):
         found.append(_mistyped(value, "quantity", path))
+    elif not QUANTITY.fullmatch(str(value)):
+        found.append(_no_quantity(value, path))
+
+
+def _no_quantity(value: Any, path: str) -> Problem:
+    detail = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+    remedy = "Write a number with a suffix or without, such as 100m, 0.5, 64Mi or 1Gi."
+    return wrong_type(path, value, detail, remedy)
 
 
 def _unknown(name: str, path: str, known: dict[str, Schema]) -> Problem:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from labkit.cni import routes
 from labkit.linux import netns
 from labkit.linux.underlay import Topo, Underlay
 from labkit.net.place import Place, PlaceKind
@@ -16,7 +17,8 @@ ICMP = {"icmp_ratelimit": "0", "icmp_msgs_per_sec": "100000", "icmp_msgs_burst":
 
 
 class DataCenter:
-    """Builds the site; `places` by name, `links` as plain facts for pictures.
+    """Builds the site, with the routes between its nodes' pods; `places` by name, those of nodes in `machines` as well,
+    `links` as plain facts for pictures.
 
                       internet ── router ──┬── s-a ── node-1, node-3, …
                    203.0.113.10            └── s-b ── node-2, …
@@ -32,7 +34,11 @@ class DataCenter:
         for name in ("router", *(m.name for m in site.machines)):
             with netns.entered(self.net[name].netns):
                 _route()
+        for name, ways in routes.plan(site).items():
+            routes.apply(self.net[name].links, ways)
         self.places = {p.name: p for p in self._places()}
+        self.machines = {m.name: self.places[m.name] for m in site.machines}
+        self.machine_links = {m.name: self.net[m.name].links for m in site.machines}
         self.links = [
             {
                 "a": link.intf1.node.name,

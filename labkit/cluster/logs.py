@@ -43,7 +43,7 @@ class Logs:
                 tail=options.tail_lines,
                 since=self._since(options),
             )
-        except NotFound:  # the process keeps no log of it: a CoreDNS pod, one that is just about to start or has gone
+        except NotFound:  # it is just about to start, or has gone
             return _nothing()
         return self._chunks(pod_uid, name, opened["run"], opened["start"], options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 
 from labkit.cluster.control import Control
@@ -13,10 +14,14 @@ from labkit.sandbox import syscalls
 from labkit.sandbox.channel import Peer, Stream
 from labkit.workloads.role import Workload
 
+YOUNG = 20_000
+"""New containers after which Python looks for cycles: the API's objects are trees of many small ones, and have none."""
+
 
 def main(channel: Stream) -> None:
     """Serve the client on `channel` until it goes. What ends a role ends the lab: its traceback is on stderr."""
     syscalls.name_process("labkit-control")
+    gc.set_threshold(YOUNG, 20, 20)
     roles = fork({"workload": lambda voice: Workload(voice, voice.ask), "dns": Server, "traffic": TrafficRole})
     asyncio.run(_control(channel, roles))
 

@@ -7,7 +7,7 @@ served are taken together afterwards.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from labkit.api.objects import EndpointSlice, Node, Service
 from labkit.cluster.work import Work
@@ -24,12 +24,16 @@ from labkit.proxy.proxier import Proxier
 
 
 class NodeRules:
-    """Keeps the rules of every node as the Services ask."""
+    """Keeps the rules of every node as the Services ask.
+
+    silent: whether a node is cut off: its rules stay as they are, until `rejoin`.
+    """
 
     def __init__(
         self, store: Store, nodes: Mapping[str, Place], variant: Variant, pod_network: str, work: Work
     ) -> None:
         self.variant = variant
+        self.silent: Callable[[str], bool] = lambda node: False
         self._store = store
         self._work = work
         self._masquerade = masquerade.plan(pod_network)
@@ -53,20 +57,28 @@ class NodeRules:
         return merge(self._proxiers[node].rules or Ruleset(), self._masquerade)
 
     async def synced(self) -> None:
-        """Wait until every node has the rules that the changes heard of so far ask for."""
+        """Wait until every node that is not cut off has the rules that the changes so far ask for."""
         await self._idle.wait()
+
+    def rejoin(self, node: str) -> None:
+        """A node is no longer cut off: it hears of all that has changed meanwhile."""
+        if node in self._dirty:
+            self._wake(node)
 
     def _heard(self, _: Event) -> None:
         for node in self._proxiers:
-            self._dirty.add(node)
-            if node not in self._busy:
-                self._busy.add(node)
-                self._idle.clear()
-                self._work.start(self._serve(node))
+            self._wake(node)
+
+    def _wake(self, node: str) -> None:
+        self._dirty.add(node)
+        if node not in self._busy and not self.silent(node):
+            self._busy.add(node)
+            self._idle.clear()
+            self._work.start(self._serve(node))
 
     async def _serve(self, name: str) -> None:
         try:
-            while name in self._dirty:
+            while name in self._dirty and not self.silent(name):
                 self._dirty.discard(name)
                 if node := self._store.view(Node, "", name):
                     await self._proxiers[name].sync(self._store.views(Service), self._store.views(EndpointSlice), node)

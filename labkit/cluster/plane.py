@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from labkit.api import kinds
 from labkit.api.problem import Problem, invalid
 from labkit.apiserver.access import bootstrap
 from labkit.apiserver.access.aggregation import Aggregation
@@ -14,8 +14,9 @@ from labkit.cluster.kept import missing, restore
 from labkit.cluster.work import Work
 from labkit.control import plugins
 from labkit.control.admission import Admission
-from labkit.control.apply import apply
+from labkit.control.apply import Way, apply
 from labkit.control.custom.controller import Definitions
+from labkit.control.expiry import EventExpiry
 from labkit.control.garbage import GarbageCollector
 from labkit.control.namespaces import Namespaces, ServiceAccounts, create_initial
 from labkit.control.plugins.pods import create_classes
@@ -54,7 +55,7 @@ class Plane:
         self._later: asyncio.TimerHandle | None = None
         register_pods(self.admission, self.store)
         plugins.register(self.admission, round(pace.toleration))
-        for kind in SCALED:
+        for kind in (*SCALED, "Job"):
             self.admission.validate(kind, _affordable)
         self.root_certificates = RootCertificates(self.store)
         every: list[Controller] = [
@@ -73,6 +74,7 @@ class Plane:
             EndpointSlices(self.store),
             LegacyEndpoints(self.store),
             Mirroring(self.store),
+            EventExpiry(self.store),
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
         create_initial(self.admission)
@@ -83,9 +85,9 @@ class Plane:
     def handlers(self) -> dict[str, Handler]:
         return {"apply": self.apply, "get": self.get, "list": self.list, "scale": self.scale}
 
-    def apply(self, objects: Sequence[Raw]) -> list[dict[str, str]]:
-        """All of the objects, or none: see `labkit.control.apply`."""
-        return apply(self.admission, objects)
+    def apply(self, objects: Sequence[Raw], **way: Any) -> list[dict[str, str]]:
+        """All of the objects, or none; `way`: the fields of `Way`. See `labkit.control.apply`."""
+        return apply(self.admission, objects, Way(**way))
 
     def get(self, kind: str, namespace: str, name: str) -> Raw:
         return self.store.get(kind, self.namespace(kind, namespace), name)
@@ -107,8 +109,8 @@ class Plane:
         return key
 
     def namespace(self, kind: str, namespace: str) -> str:
-        """`namespace`, or nothing for a kind that lives in none."""
-        return namespace if kinds.resource(kind).namespaced else ""
+        """`namespace`, or nothing for a kind that lives in none; `kind` is what the store keeps it under."""
+        return namespace if self.store.catalogue.stored(kind).namespaced else ""
 
     async def settle(self) -> None:
         """Wait until no reconcile is due and no node agent has work: what the objects ask for is in the kernel."""
@@ -137,9 +139,10 @@ class Plane:
 
 
 def _affordable(new: Raw, _old: Raw | None) -> Iterable[Problem]:
-    replicas = new["spec"].get("replicas", 1)
-    if replicas > MOST_REPLICAS:
-        yield invalid("spec.replicas", replicas, f"this lab takes at most {MOST_REPLICAS}", "Choose fewer.")
+    field = "parallelism" if new["kind"] == "Job" else "replicas"
+    wanted = new["spec"].get(field, 1)
+    if wanted > MOST_REPLICAS:
+        yield invalid(f"spec.{field}", wanted, f"this lab takes at most {MOST_REPLICAS}", "Choose fewer.")
 
 
 def _failed(failure: Failure) -> None:

@@ -15,7 +15,6 @@ from labkit.apiserver.access.access import Access
 from labkit.apiserver.access.certificates import ADMIN, MASTERS, Authority, kubeconfig
 from labkit.apiserver.access.rbac import Authorizer
 from labkit.apiserver.access.secrets import Secrets
-from labkit.apiserver.access.tokens import Tokens
 from labkit.apiserver.api import Api, refusal
 from labkit.apiserver.call import Plane as Served
 from labkit.apiserver.documents import Documents
@@ -23,17 +22,21 @@ from labkit.apiserver.duties import Duties
 from labkit.apiserver.feed import Feed
 from labkit.apiserver.http.server import Server
 from labkit.apiserver.openapi.documents import OpenApi
+from labkit.cluster import keys
 from labkit.cluster.plane import Plane
 
 
 class Serving:
-    """The API server of a plane at an address; `names` are all the addresses that its certificate is for."""
+    """The API server of a plane at an address; `names` are all the addresses that its certificate is for.
 
-    def __init__(self, plane: Plane, address: str, port: int, names: Sequence[str]) -> None:
+    kept: the folder that has, or gets, its keys; empty where they are not kept. Raises `StateError`.
+    """
+
+    def __init__(self, plane: Plane, address: str, port: int, names: Sequence[str], kept: str) -> None:
         self._plane = plane
         self._place = f"{address}:{port}"
-        self.authority = Authority()
-        self.tokens = Tokens(plane.store)
+        self.authority = keys.authority(kept)
+        self.tokens = keys.tokens(kept, plane.store)
         self._tls = _context(self.authority, names)
 
     def serve(self, duties: Duties, sockets: Iterable[socket.socket]) -> Serving:

@@ -15,7 +15,7 @@ import msgspec
 from labkit.api import convert, pruning, schema, validation
 from labkit.api.defaults import default
 from labkit.api.defaults.omission import compact_metadata
-from labkit.api.problem import Problem
+from labkit.api.problem import REQUIRED, Problem
 from labkit.api.resources import Resource
 from labkit.api.validation import meta
 from labkit.control import immutable, refusals, status
@@ -79,7 +79,7 @@ class Admission:
         if self.has_status(raw) and raw["kind"] != "Node":  # a kubelet registers its node with a status
             raw = {field: value for field, value in raw.items() if field != "status"}
         new = self._admit(self._completed(raw), None)
-        return self.store.create(self._stamped(None, new, options))
+        return self.store.create(self._stamped(None, new, options), own=True)
 
     def replace(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Check, complete and store an object in place of the stored one. Raises as `create` does, and Conflict."""
@@ -92,17 +92,24 @@ class Admission:
         return self.store.replace(new, whole=True)
 
     def replace_status(self, raw: Raw, options: Options = STRICT) -> Raw:
-        """Store the status of an object, and nothing else of it. Raises BadRequest, NotFound, Conflict."""
+        """Store the status of an object, and nothing else of it. Raises BadRequest, Invalid, NotFound, Conflict."""
         new = self._completed(self.structured(raw, options))
         old = self.store.get(*key_of(new))
         version = new["metadata"].get("resourceVersion", "")
         whole = {**old, "metadata": {**old["metadata"], "resourceVersion": version}, "status": new.get("status")}
         if managed := new["metadata"].get("managedFields"):
             whole["metadata"]["managedFields"] = managed
+        if self.custom.find(raw["apiVersion"], raw["kind"]):
+            seen = {**self.custom.from_stored(old, new["apiVersion"]), "status": new.get("status")}
+            if problems := self.custom.check({k: v for k, v in seen.items() if v is not None}, old):
+                raise status.invalid(self.resource(new), key_of(new)[2], problems)
         return self.store.replace(self._stamped(old, whole, options, "status"), whole=True)
 
-    def structured(self, raw: Raw, options: Options = STRICT) -> Raw:
-        """The object in the shape of its kind. Raises BadRequest, with all problems, where it does not have it."""
+    def structured(self, raw: Raw, options: Options = STRICT, partial: bool = False) -> Raw:
+        """The object in the shape of its kind; a `partial` one may lack what it must have.
+
+        Raises BadRequest, with all problems, where it does not have that shape; Invalid where it only lacks something.
+        """
         found = raw
         if self.custom.find(raw.get("apiVersion"), raw.get("kind")) is None:
             problems = schema.problems(raw)
@@ -118,8 +125,12 @@ class Admission:
             problems = [problem for problem in problems if problem not in unknown]
             for problem in unknown if options.fields == "Warn" else ():
                 options.warn(problem.message)
-        if problems:
+        if partial:
+            problems = [problem for problem in problems if problem.reason != REQUIRED]
+        if any(problem.reason != REQUIRED for problem in problems):
             raise status.undecodable(raw, problems)
+        if problems:
+            raise status.invalid(self.resource(raw), str((raw.get("metadata") or {}).get("name") or ""), problems)
         return found
 
     def check_structure(self, raw: Raw) -> None:

@@ -3,7 +3,7 @@
     objects -> namespaces first -> each: create, or merge with what is stored -> admission
             (all in one transaction of the store: watchers see the end of it or nothing)
 
-Source: kubectl/pkg/cmd/apply (client-side apply) and its last-applied-configuration annotation.
+Source: kubectl/pkg/cmd/apply (client-side apply with its last-applied-configuration annotation; --server-side).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from labkit.api.problem import Problem
 from labkit.api.schema import definition
 from labkit.control import status
 from labkit.control.admission import Admission, Options
+from labkit.control.deletion import timestamp
+from labkit.control.fields import server_side_apply
 from labkit.control.merge import merge
 from labkit.control.store import Raw, copy, key_of
 from labkit.errors import ApiError
@@ -29,10 +31,23 @@ AS_KUBECTL = Options(manager="kubectl-client-side-apply")
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-def apply(admission: Admission, objects: Sequence[Raw]) -> list[dict[str, str]]:
+class Way(msgspec.Struct, frozen=True):
+    """How objects are applied.
+
+    namespace    of those that need one and name none
+    server_side  by field ownership, as `kubectl apply --server-side`; `force`: fields of other managers are taken over
+    """
+
+    namespace: str = "default"
+    server_side: bool = False
+    force: bool = False
+
+
+def apply(admission: Admission, objects: Sequence[Raw], way: Way = Way()) -> list[dict[str, str]]:  # noqa: B008  frozen
     """Bring the store to what the objects say; returns {kind, name, namespace, result} for each, in their order.
 
-    `result` is created, configured or unchanged. An object may live in a namespace that comes later in the list.
+    `result` is created, configured, unchanged or serverside-applied. An object may live in a namespace that comes
+    later in the list.
     Raises `ApiError` where anything is refused, with nothing stored: `details["status"]` is the first refusal,
     `details["refused"]` lists them all as {index, status, problems}.
     """
@@ -41,7 +56,7 @@ def apply(admission: Admission, objects: Sequence[Raw]) -> list[dict[str, str]]:
     with admission.store.transaction():
         for index in sorted(range(len(objects)), key=lambda index: objects[index].get("kind") != "Namespace"):
             try:
-                results[index] = _apply(admission, objects[index])
+                results[index] = _apply(admission, objects[index], way)
             except ApiError as error:
                 refused.append((index, error))
         if refused:
@@ -49,37 +64,50 @@ def apply(admission: Admission, objects: Sequence[Raw]) -> list[dict[str, str]]:
     return results
 
 
-def _apply(admission: Admission, given: Raw) -> dict[str, str]:
+def _apply(admission: Admission, given: Raw, way: Way) -> dict[str, str]:
     admission.check_structure(given)
-    wanted = _prepared(convert.to_stored(given), admission.resource(given).namespaced)
+    wanted = _placed(convert.to_stored(given), way.namespace if admission.resource(given).namespaced else "")
     kind, namespace, name = key_of(wanted)
     if not name and "generateName" in wanted["metadata"]:
         remedy = "Give it a metadata.name, or create it instead of applying it."
         problem = Problem("metadata.generateName", "cannot use generate name with apply", remedy)
         raise status.undecodable(wanted, [problem])
     current = admission.store.find(kind, namespace, name)
-    if current is None:
-        stored = admission.create(wanted, AS_KUBECTL)
-        result = "created"
+    if way.server_side:
+        stored, result = _owned(admission, wanted, current, way.force), "serverside-applied"
+    elif current is None:
+        stored, result = admission.create(_annotated(wanted), AS_KUBECTL), "created"
     else:
         shape = definition(wanted["apiVersion"], kind) or {}
         last = msgspec.json.decode(current["metadata"].get("annotations", {}).get(LAST_APPLIED, "{}"))
-        stored = admission.replace(merge(last, wanted, current, shape), AS_KUBECTL)
+        stored = admission.replace(merge(last, _annotated(wanted), current, shape), AS_KUBECTL)
         result = "unchanged" if stored is current else "configured"
     return {"kind": kind, "namespace": namespace, "name": stored["metadata"]["name"], "result": result}
 
 
-def _prepared(given: Raw, namespaced: bool) -> Raw:
-    """The object as kubectl sends it: in a namespace, and with itself in an annotation."""
+def _owned(admission: Admission, wanted: Raw, current: Raw | None, force: bool) -> Raw:
+    """What is stored once the manager "kubectl" owns the fields that it has applied. Raises Conflict."""
+    now = timestamp(admission.store.now())
+    made = server_side_apply(current, wanted, "kubectl", force, now, types=admission.shape(wanted))
+    return admission.create(made) if current is None else admission.replace(made)
+
+
+def _placed(given: Raw, namespace: str) -> Raw:
+    """A copy of the object, in a namespace where it needs one."""
     wanted = copy(given)
     metadata = wanted["metadata"] = wanted.get("metadata") or {}
-    if namespaced:
-        metadata["namespace"] = metadata.get("namespace") or "default"
-    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
-    metadata["annotations"] = annotations
-    text = _encode(wanted).decode() + "\n"
-    metadata["annotations"] = {**annotations, LAST_APPLIED: text}
+    if namespace:
+        metadata["namespace"] = metadata.get("namespace") or namespace
     return wanted
+
+
+def _annotated(wanted: Raw) -> Raw:
+    """The object as kubectl sends it: with itself in an annotation."""
+    metadata = wanted["metadata"]
+    given = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
+    bare = {**wanted, "metadata": {**metadata, "annotations": given}}
+    text = _encode(bare).decode() + "\n"
+    return {**bare, "metadata": {**metadata, "annotations": {**given, LAST_APPLIED: text}}}
 
 
 def _refusal(objects: Sequence[Raw], refused: Sequence[tuple[int, ApiError]]) -> ApiError:

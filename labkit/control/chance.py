@@ -20,12 +20,21 @@ class Chance:
     """Draws that depend on the seed and on what they are for, not on the order of other draws.
 
     `drawn` counts them by purpose; `fresh_since_kept` has the purposes whose counts the kept state does not know yet.
+    `undo` has the counts as they were, of what is drawn while it is not None: `take_back` makes them so again.
     """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self.drawn: Counter[tuple[str, ...]] = Counter()
         self.fresh_since_kept: set[tuple[str, ...]] = set()
+        self.undo: dict[tuple[str, ...], int] | None = None
+
+    def take_back(self) -> None:
+        for purpose, times in (self.undo or {}).items():
+            if times:
+                self.drawn[purpose] = times
+            else:
+                del self.drawn[purpose]
 
     def number(self, *purpose: str) -> int:
         """A number of 64 bits: always the same one for the same purpose."""
@@ -46,6 +55,8 @@ class Chance:
 
     def fresh(self, *purpose: str) -> int:
         """A number of 64 bits: another one at each call for the same purpose."""
+        if self.undo is not None:
+            self.undo.setdefault(purpose, self.drawn[purpose])
         self.drawn[purpose] += 1
         self.fresh_since_kept.add(purpose)
         return self.number(*purpose, str(self.drawn[purpose]))

@@ -24,7 +24,7 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 def timestamp(moment: datetime) -> str:
     """A time as the API writes it: RFC 3339 in whole seconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.isoformat(timespec='seconds')[:19]}Z"
 
 
 def grace_period(raw: Raw, asked: int | None) -> int:

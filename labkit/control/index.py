@@ -26,7 +26,8 @@ class Index:
 
     def keys(self, value: str) -> list[Key]:
         """In order, so that what is done with them does not depend on the order of events."""
-        return sorted(self._keys.get(value, ()))
+        found = self._keys.get(value)
+        return sorted(found) if found else []
 
     def move(self, key: Key, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         """The object of `key` was `old` and is `new`; None where there is none."""

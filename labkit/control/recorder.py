@@ -13,6 +13,8 @@ from labkit.control.namespaces import leaving
 from labkit.control.store import Raw, Store
 
 EPOCH = datetime.fromtimestamp(0, UTC)
+REMEMBERED = 4096
+"""How many things a component knows that it has said, the latest ones (events_cache.go, maxLruCacheEntries)."""
 
 
 class Recorder:
@@ -32,10 +34,16 @@ class Recorder:
         namespace = metadata.get("namespace", "default")
         said = metadata["uid"], field, kind, reason, message
         now = timestamp(self._store.now())
-        if (name := self._said.get(said)) and self._store.find("Event", namespace, name):
+        name = self._said.pop(said, "")
+        if name and self._store.find("Event", namespace, name):
             self._store.update("Event", namespace, name, lambda e: e.update(count=e["count"] + 1, lastTimestamp=now))
-        elif not leaving(self._store, namespace):
-            self._said[said] = self._create(about, namespace, kind, reason, message, field, now)
+        elif leaving(self._store, namespace):
+            return
+        else:
+            name = self._create(about, namespace, kind, reason, message, field, now)
+        self._said[said] = name
+        if len(self._said) > REMEMBERED:
+            del self._said[next(iter(self._said))]
 
     def _create(self, about: Raw, namespace: str, kind: str, reason: str, message: str, field: str, now: str) -> str:
         metadata = about["metadata"]

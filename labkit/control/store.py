@@ -9,7 +9,6 @@ Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go, pkg/registry/re
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from labkit.api.resources import COUNTED
 from labkit.control import deletion, status
 from labkit.control.chance import Chance
 from labkit.control.forms import Formed, copy
+from labkit.control.generation import counted
 from labkit.control.history import History
 from labkit.control.index import Index, Key, key_of
 from labkit.control.watch import Event, EventType, Watch, Watches
@@ -81,8 +81,7 @@ class Store(Formed):
 
     def indexed(self, index: str, value: str) -> tuple[Raw, ...]:
         """Objects for which an index has this value, in order of kind, namespace and name."""
-        keys = self._indexes[index].keys(value)
-        return tuple(self._objects[kind][namespace, name] for kind, namespace, name in keys)
+        return tuple(self._objects[kind][place, name] for kind, place, name in self._indexes[index].keys(value))
 
     def as_of(self, kind: str, version: int, namespace: str | None = None) -> tuple[Raw, ...]:
         """What `list` gave at a version, 0 being now. Raises Expired (410) where it is too long ago."""
@@ -95,9 +94,9 @@ class Store(Formed):
         """A number that is greater the later the object was created (timestamps tell whole seconds only)."""
         return self._created[key_of(raw)]
 
-    def create(self, raw: Raw) -> Raw:
-        """Store a new object; returns it as stored. Raises AlreadyExists; NotFound or Forbidden for its namespace."""
-        raw = copy(raw)
+    def create(self, raw: Raw, own: bool = False) -> Raw:
+        """Store a copy of a new object, or itself as the store's `own`. Raises AlreadyExists, NotFound, Forbidden."""
+        raw = raw if own else copy(raw)
         metadata = raw.setdefault("metadata", {})
         if not metadata.get("name") and (base := metadata.get("generateName")):
             metadata["name"] = self.chance.name(base, raw["kind"], metadata.get("namespace", ""))
@@ -182,15 +181,16 @@ class Store(Formed):
             yield
             return
         journal = self._journal = []
-        version, drawn = self._version, Counter(self.chance.drawn)
+        version, self.chance.undo = self._version, {}
         try:
             yield
         except BaseException:
             self._undo(journal)
-            self._version, self.chance.drawn = version, drawn
+            self._version = version
+            self.chance.take_back()
             raise
         finally:
-            self._journal = None
+            self._journal = self.chance.undo = None
         self._settle(journal)
 
     def restore(self, keep: Keep) -> None:
@@ -244,7 +244,7 @@ class Store(Formed):
                 metadata[field] = old["metadata"][field]
         if new == old:
             return old
-        if "generation" in metadata and new.get("spec") != old.get("spec"):
+        if "generation" in metadata and counted(new) != counted(old):
             metadata["generation"] += 1
         return self._remove(new) if deletion.released(new) else self._write("MODIFIED", new, old)
 

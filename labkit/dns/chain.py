@@ -90,6 +90,11 @@ class Chain:
             cache.put(query, reply, monotonic())
         return reply
 
+    def logs(self, name: str) -> bool:
+        """Whether the plugin log writes of queries for this name."""
+        block = self._block(name)
+        return block is not None and block.log
+
     def _block(self, name: str) -> Block | None:
         zone = dns.best_zone(name.lower(), tuple(zone for block in self.blocks for zone in block.zones))
         return next((block for block in self.blocks if zone in block.zones), None)

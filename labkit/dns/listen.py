@@ -22,7 +22,8 @@ BURST = 64  # datagrams taken in one go before others get their turn
 MAX_UDP_QUERY = 4096
 
 Send = Callable[[bytes], None]
-Serve = Callable[[bytes, str, bool, Send], None]  # (message, client address, tcp, where the answer goes)
+Client = tuple[str, int]  # address and port
+Serve = Callable[[bytes, Client, bool, Send], None]  # (message, client, tcp, where the answer goes)
 Page = Callable[[str], tuple[int, str]]  # path -> (status, body)
 
 
@@ -44,7 +45,7 @@ class Udp:
                 data, peer = self._sock.recvfrom(MAX_UDP_QUERY)
             except OSError:  # nothing left to read, or an ICMP message about an earlier answer
                 return
-            self._serve(data, peer[0], False, partial(self._send, peer))
+            self._serve(data, peer[:2], False, partial(self._send, peer))
 
     def _send(self, peer: tuple[str, int], reply: bytes) -> None:
         if self._sock.fileno() < 0:
@@ -117,7 +118,7 @@ class Tcp(Stream):
                 return
             message = bytes(buffer[2 : 2 + size])
             del buffer[: 2 + size]
-            self._serve(message, self.transport.get_extra_info("peername")[0], True, self._send)
+            self._serve(message, self.transport.get_extra_info("peername")[:2], True, self._send)
 
     def _send(self, reply: bytes) -> None:
         if self.transport and not self.transport.is_closing():

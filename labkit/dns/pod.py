@@ -17,12 +17,12 @@ from socket import AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM
 
 import msgspec
 
-from labkit.dns import listen
+from labkit.dns import listen, output
 from labkit.dns.chain import Chain
 from labkit.dns.corefile import Block
 from labkit.dns.forward import Upstreams
 from labkit.dns.index import Index
-from labkit.dns.listen import Send
+from labkit.dns.listen import Client, Send
 from labkit.net import dnsrecords as dns
 from labkit.net import dnswire as wire
 from labkit.net.dnsrecords import Response
@@ -47,10 +47,21 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class CoreDns:
-    """The server of one pod. `synced` tells whether the objects are complete: /ready answers 503 until then."""
+    """The server of one pod. `synced` tells whether the objects are complete: /ready answers 503 until then.
 
-    def __init__(self, place: Place, index: Index, blocks: tuple[Block, ...], synced: Callable[[], bool]) -> None:
+    `write` takes what it writes to its standard output.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        index: Index,
+        blocks: tuple[Block, ...],
+        synced: Callable[[], bool],
+        write: Callable[[str], None],
+    ) -> None:
         self.place = place
+        self.write = write
         self.log: deque[Asked] = deque(maxlen=LOG_LENGTH)
         self.requests: Counter[tuple[str, str]] = Counter()
         self.responses: Counter[str] = Counter()
@@ -132,7 +143,7 @@ class CoreDns:
             lines.append(f'coredns_dns_responses_total{{rcode="{rcode}",server="dns://:53",zone="."}} {n}')
         return "\n".join(lines) + "\n"
 
-    def _serve(self, data: bytes, client: str, tcp: bool, send: Send) -> None:
+    def _serve(self, data: bytes, client: Client, tcp: bool, send: Send) -> None:
         """Answer one message, now or when an upstream has answered. Whatever is not a query is dropped."""
         query = wire.decode(data)
         if query is None:
@@ -141,19 +152,26 @@ class CoreDns:
         self.requests["tcp" if tcp else "udp", dns.TYPE_NAMES.get(query.type, "other")] += 1
         response = self._chain.answer(query)
         if response is not None:
-            self._reply(query, response, client, tcp, send, began)
+            self._reply(query, len(data), response, client, tcp, send, began)
         elif len(self._tasks) >= MAX_UPSTREAM_TASKS:
-            self._reply(query, dns.failure(dns.SERVFAIL), client, tcp, send, began)
+            self._reply(query, len(data), dns.failure(dns.SERVFAIL), client, tcp, send, began)
         else:
             task = asyncio.get_running_loop().create_task(self._ask(query, data, client, tcp, send, began))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _ask(self, query: wire.Query, data: bytes, client: str, tcp: bool, send: Send, began: float) -> None:
-        self._reply(query, await self._chain.resolve(query, data, tcp), client, tcp, send, began)
+    async def _ask(self, query: wire.Query, data: bytes, client: Client, tcp: bool, send: Send, began: float) -> None:
+        self._reply(query, len(data), await self._chain.resolve(query, data, tcp), client, tcp, send, began)
 
     def _reply(
-        self, query: wire.Query, response: Response | bytes, client: str, tcp: bool, send: Send, began: float
+        self,
+        query: wire.Query,
+        octets: int,
+        response: Response | bytes,
+        client: Client,
+        tcp: bool,
+        send: Send,
+        began: float,
     ) -> None:
         if isinstance(response, bytes):
             data, code = response, response[3] & 0xF
@@ -168,4 +186,6 @@ class CoreDns:
         self.responses[rcode] += 1
         kind = dns.TYPE_NAMES.get(query.type, f"TYPE{query.type}")
         ms = (time.time() - began) * 1000
-        self.log.append(Asked(began, client, query.name, kind, rcode, "tcp" if tcp else "udp", len(data), ms))
+        if self._chain.logs(query.name):
+            self.write(output.query(query, client, octets, data, code, tcp, ms / 1000))
+        self.log.append(Asked(began, client[0], query.name, kind, rcode, "tcp" if tcp else "udp", len(data), ms))

@@ -11,6 +11,8 @@ from pathlib import Path
 from labkit.sandbox.start import Sandbox
 
 BACKLOG = 128
+PREFIX = "labkit-"
+NAME = "kubeconfig"
 
 
 class Door:
@@ -18,7 +20,7 @@ class Door:
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
-        self.folder = Path(tempfile.mkdtemp(prefix="labkit-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._port: int = self.listener.getsockname()[1]
 
     def open(self, sandbox: Sandbox) -> None:
@@ -35,9 +37,14 @@ class Door:
 
     def kubeconfig(self, sandbox: Sandbox) -> Path:
         """The path of the kubeconfig, which is written when it is first asked for."""
-        path = self.folder / "kubeconfig"
+        path = self.folder / NAME
         if not path.exists():
             text: str = sandbox.call("kubeconfig", server=f"https://127.0.0.1:{self._port}")
             with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
                 file.write(text)
         return path
+
+
+def made_by_a_lab(path: Path) -> bool:
+    """Whether this is where a lab, running or gone, has its kubeconfig."""
+    return path.name == NAME and path.parent.name.startswith(PREFIX)

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from labkit.api import kinds, manifest
+from labkit.api import manifest
 from labkit.errors import ApiError, NotFound
-from labkit.lab import kubectl, rules, tables
+from labkit.lab import kubectl, rules
 from labkit.lab.door import Door
 from labkit.lab.handle import Handle, Node, Output
+from labkit.lab.objects import FORM, Objects
+from labkit.lab.watch import Watch
 from labkit.net.path import PacketPath
 from labkit.net.rules import parse
 from labkit.sandbox.start import Sandbox
 
 if TYPE_CHECKING:
     import pandas as pd
+
+WATCHES = 8  # that follow the lab at a time: a cell that is run again and again leaves no more of them
 
 
 class Lab:
@@ -34,6 +38,8 @@ class Lab:
         self._facts = facts
         self.sandbox = why
         self._door = door
+        self._objects = Objects(sandbox.call)
+        self._watches: list[Watch] = []
 
     def __enter__(self) -> Lab:
         return self
@@ -83,49 +89,69 @@ class Lab:
     # Objects
 
     def apply(
-        self, source: str | Path | dict[str, Any] | list[dict[str, Any]], namespace: str = "default"
+        self,
+        source: str | Path | dict[str, Any] | list[dict[str, Any]],
+        namespace: str = "default",
+        *,
+        server_side: bool = False,
+        force_conflicts: bool = False,
     ) -> pd.DataFrame:
         """Apply Kubernetes YAML: a path, the text itself, a dict, a list of dicts, or the URL of a file.
 
+        RESULT says for each object what `kubectl apply` says: created, configured, unchanged; or serverside-applied,
+        with `server_side`, which then takes over fields that others manage where `force_conflicts` is set.
         All of it or nothing: a problem anywhere raises `ManifestError`, which names file, document, field and remedy.
         """
-        import pandas as pd
+        from labkit.lab.frames import Frame
 
         documents = manifest.load(source)
-        for document in documents:
-            # A custom kind's scope is known to the lab, which puts what needs a namespace into `default`.
-            custom = kinds.is_foreign(document.object)
-            if namespace != "default" if custom else kinds.resource(document.object["kind"]).namespaced:
-                document.object["metadata"].setdefault("namespace", namespace)
+        objects = [document.object for document in documents]
+        way: dict[str, Any] = {"namespace": namespace, "server_side": server_side, "force": force_conflicts}
         try:
-            found = self._sandbox.call("apply", objects=[document.object for document in documents])
+            found = self._sandbox.call("apply", objects=objects, **way)
         except ApiError as error:
             raise manifest.refused(documents, error) from None
-        rows = [
-            {"OBJECT": f"{r['kind'].lower()}/{r['name']}", "NAMESPACE": r["namespace"], "RESULT": r["result"]}
-            for r in found
-        ]
-        return pd.DataFrame(rows, columns=["OBJECT", "NAMESPACE", "RESULT"])
+        rows = [(f"{r['kind'].lower()}/{r['name']}", r["namespace"], r["result"]) for r in found]
+        return Frame(rows, columns=["OBJECT", "NAMESPACE", "RESULT"])
 
-    def get(self, what: str, namespace: str = "default") -> dict[str, Any]:
-        """One object whole, as the API has it: `get("svc/web")`."""
-        kind, name = _kind_and_name(what)
-        value: dict[str, Any] = self._sandbox.call("get", kind=kind, namespace=namespace, name=name)
-        return value
+    def get(self, what: str, namespace: str | None = "default") -> Any:
+        """`get("svc/web")`: one object whole, as the API has it, a dict. `get("svc")`: the `table` of a kind.
+
+        Kinds are called as in kubectl, custom ones too: "svc", "services", "Service", "gateways.networking.istio.io".
+        Raises `ApiError` for an object that is not there, and says what is; `NotFound` for what is no kind.
+        """
+        if "/" in what:
+            return self._objects.ask("get", what, namespace or "default")
+        try:
+            return self.table(what, namespace)
+        except NotFound as error:
+            raise NotFound(f"{error.message} For one object, {FORM}", **error.details) from None
 
     def objects(self, kind: str, namespace: str | None = "default") -> list[dict[str, Any]]:
         """All objects of a kind, whole; `namespace=None` means all namespaces."""
-        value: list[dict[str, Any]] = self._sandbox.call("list", kind=kinds.resource(kind).kind, namespace=namespace)
-        return value
+        layout, within = self._objects.layout(kind, namespace, ())
+        return self._objects.listed(layout.resource, within)
 
     def table(self, kind: str, namespace: str | None = "default", labels: Sequence[str] = ()) -> pd.DataFrame:
         """All objects of a kind as `kubectl get -o wide` lists them, without ages; `labels` as its `-L`."""
-        import pandas as pd
+        from labkit.lab.frames import Frame
 
-        resource = kinds.resource(kind)
-        within = namespace if resource.namespaced else None
-        listed = self.objects(kind, within)
-        return pd.DataFrame(tables.rows(resource, listed, resource.namespaced and namespace is None, labels))
+        layout, within = self._objects.layout(kind, namespace, labels)
+        rows = [layout.row(raw) for raw in self._objects.listed(layout.resource, within)]
+        return Frame(rows, columns=layout.header)
+
+    def watch(self, kind: str, namespace: str | None = "default", labels: Sequence[str] = ()) -> Watch:
+        """The `table` of a kind that stays true: rows appear, change and go, a few times a second, until the lab ends.
+
+        In a notebook it is shown as a widget, elsewhere it is text. Its `close` ends it sooner; of many, a lab keeps
+        the latest eight alive.
+        """
+        layout, within = self._objects.layout(kind, namespace, labels)
+        watch = Watch(self._sandbox, layout, within)
+        self._watches = [earlier for earlier in self._watches if earlier.live] + [watch]
+        for earlier in self._watches[:-WATCHES]:
+            earlier.close()
+        return watch
 
     def services(self, namespace: str | None = "default") -> pd.DataFrame:
         return self.table("Service", namespace)
@@ -144,13 +170,11 @@ class Lab:
 
     def delete(self, what: str, namespace: str = "default", timeout: float = 30.0) -> None:
         """Delete an object and wait until it is gone: `delete("deployment/web")`."""
-        kind, name = _kind_and_name(what)
-        self._sandbox.call("delete", kind=kind, namespace=namespace, name=name, timeout=timeout)
+        self._objects.ask("delete", what, namespace, timeout=timeout)
 
     def scale(self, what: str, replicas: int, namespace: str = "default") -> None:
         """Set the number of a Deployment's (or ReplicaSet's) pods, and wait for them."""
-        kind, name = _kind_and_name(what)
-        self._sandbox.call("scale", kind=kind, namespace=namespace, name=name, replicas=replicas)
+        self._objects.ask("scale", what, namespace, replicas=replicas)
         self.wait(what, namespace)
 
     def wait(self, what: str = "", namespace: str = "default", timeout: float = 30.0) -> None:
@@ -158,8 +182,10 @@ class Lab:
 
         Without a name: until everything in the cluster is. Raises `WaitTimeout`, which says what is not ready, and why.
         """
-        kind, name = _kind_and_name(what) if what else ("", "")
-        self._sandbox.call("wait", kind=kind, namespace=namespace, name=name, timeout=timeout)
+        if what:
+            self._objects.ask("wait", what, namespace, timeout=timeout)
+        else:
+            self._sandbox.call("wait", kind="", namespace=namespace, name="", timeout=timeout)
 
     # Places
 
@@ -180,12 +206,12 @@ class Lab:
 
     def rules(self, node: str, service: str, namespace: str = "default") -> pd.DataFrame:
         """The rules that serve a Service on a node, read back from its kernel: TABLE, CHAIN, NUMBER, RULE."""
-        import pandas as pd
+        from labkit.lab.frames import Frame
 
         saved = parse(self.node(node).run("iptables-save", check=True).stdout)
         key = service if "/" in service else f"{namespace}/{service}"
         found = [row for table in ("nat", "filter") for row in rules.serving(saved, key, table)]
-        return pd.DataFrame(found, columns=["TABLE", "CHAIN", "NUMBER", "RULE"])
+        return Frame(found, columns=["TABLE", "CHAIN", "NUMBER", "RULE"])
 
     def logs(self, pod: str, namespace: str = "default", container: str = "") -> str:
         """What a container wrote."""
@@ -194,9 +220,9 @@ class Lab:
 
     def events(self) -> pd.DataFrame:
         """What the kubelets report: failing probes, containers that end, in the order in which it happened."""
-        import pandas as pd
+        from labkit.lab.frames import Frame
 
-        return pd.DataFrame(self._sandbox.call("events"), columns=["TYPE", "REASON", "OBJECT", "MESSAGE"])
+        return Frame(self._sandbox.call("events"), columns=["TYPE", "REASON", "OBJECT", "MESSAGE"])
 
     def cni_result(self, pod: str, namespace: str = "default") -> dict[str, Any] | None:
         """What the CNI plugin reported when it attached a pod: interfaces, addresses, routes, as CNI 1.1 writes them.
@@ -219,10 +245,3 @@ class Lab:
         places = {p["name"] for p in self.topology()["places"] if p["kind"] != "pod"}
         name = source if source in places else self.pod(source, namespace).name
         return msgspec.convert(self._sandbox.call("trace", source=name, url=url, timeout=timeout), PacketPath)
-
-
-def _kind_and_name(what: str) -> tuple[str, str]:
-    kind, slash, name = what.partition("/")
-    if not slash or not name:
-        raise NotFound(f'{what!r} names no object: write kind/name, such as "deployment/web"')
-    return kinds.resource(kind).kind, name

@@ -20,7 +20,7 @@ class Program:
 
     sign       a regular expression that finds its use in a notebook's cells
     notebooks  those in which it does (a test compares), or EVERY
-    ask        the option that makes it say its version
+    ask        the option that makes it say its version; empty where it wants a kernel that not everybody has
     """
 
     name: str
@@ -53,6 +53,7 @@ PROGRAMS = (
         ask="-V",
     ),
     Program("nft", "nftables", "rules of nftables, as a node shows them", r"""["'; ]nft """),
+    Program("ipvsadm", "ipvsadm", "tables of IPVS, as a node shows them", r"\bipvsadm ", ask=""),
     Program("conntrack", "conntrack", "tracked connections, as a node shows them", r"""["'; ]conntrack -"""),
     Program("curl", "curl", "HTTP requests by hand", r"\bcurl ", ("00_start",)),
     Program("dig", "bind9-dnsutils", "DNS questions by hand", r"\bdig ", ask="-v"),
@@ -71,6 +72,8 @@ def _version(program: Program) -> str:
     path = shutil.which(program.name, path=f"{os.environ.get('PATH', '')}:{PATH}")
     if path is None:
         return ""
+    if not program.ask:
+        return "installed"
     try:
         done = subprocess.run([path, program.ask], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):  # ping has a capability that not everybody may get outside of a lab

@@ -11,7 +11,7 @@ import concurrent.futures
 import socket
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from labkit.errors import SandboxError
@@ -19,6 +19,8 @@ from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
 
 T = TypeVar("T")
+Ask = Callable[..., Coroutine[Any, Any, Any]]
+"""`Peer.call`."""
 
 PATIENCE = 30.0  # seconds without any sign of life after which the lab is taken for dead
 
@@ -31,6 +33,7 @@ class Client:
         self._thread = threading.Thread(target=self._loop.run_forever, name="labkit channel", daemon=True)
         self._thread.start()
         self._tunnels = Tunnels()
+        self._following: set[asyncio.Task[None]] = set()
         self._handlers: dict[str, Handler] = dict(handlers or {})
         self._peer = self._await(Peer.over(sock, self._handlers, early=True, window=window))
 
@@ -49,10 +52,35 @@ class Client:
             raise SandboxError("the lab is closed")
         return self._await(self._peer.call(method, **params), within)
 
+    def follow(self, work: Callable[[Ask], Coroutine[Any, Any, None]]) -> concurrent.futures.Future[None]:
+        """Run `work` in the channel's own thread, where it asks the lab with `await`. It is cancelled by `close`.
+
+        It must not raise, and it must not take long between two waits: nothing else is heard meanwhile.
+        """
+        if self._loop.is_closed():
+            raise SandboxError("the lab is closed")
+        return asyncio.run_coroutine_threadsafe(self._followed(work), self._loop)
+
+    async def _followed(self, work: Callable[[Ask], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is one
+        self._following.add(task)
+        try:
+            await work(self._peer.call)
+        finally:
+            self._following.discard(task)
+
+    async def _end_following(self) -> None:
+        tasks = list(self._following)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def close(self) -> None:
         """Say good-bye: the other end sees the end of the stream."""
         if self._loop.is_closed():
             return
+        self._await(self._end_following())
         self._await(self._tunnels.close())
         self._loop.call_soon_threadsafe(self._peer.close)
         self._await(self._peer.closed())

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, NoReturn
 
 from labkit.errors import LabError, SandboxError, from_wire
 from labkit.sandbox.channel import SERIAL_WINDOW, Handler
-from labkit.sandbox.client import Client
+from labkit.sandbox.client import Ask, Client
 
 LAUNCHERS = {"namespaces": "labkit.sandbox.namespaces", "uml": "labkit.sandbox.uml"}
 MEMORY = 512  # megabytes of a kernel of its own
@@ -87,6 +88,10 @@ class Sandbox:
             with suppress(subprocess.TimeoutExpired):  # then it goes on, and said this of something else
                 self.join(GRACE)
             raise
+
+    def follow(self, work: Callable[[Ask], Coroutine[Any, Any, None]]) -> Future[None]:
+        """Run `work` in the channel's thread for as long as the lab runs: see `Client.follow`."""
+        return self._client.follow(work)
 
     def join(self, timeout: float | None = None) -> NoReturn:
         """Wait for the end of the lab, and raise `SandboxError` with its cause."""

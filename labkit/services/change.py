@@ -42,7 +42,7 @@ def inherit(spec: Raw, old: Raw) -> None:
     elif wants_address(old):
         _drop_unchanged(spec, old, "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
         spec.pop("clusterIPs", None)
-    if spec.get("type") != "ExternalName":
+    if wants_address(spec) and not wants_address(old):
         _drop_unchanged(spec, old, "externalName")
     if not has_external_policy(spec):
         _drop_unchanged(spec, old, "externalTrafficPolicy")

@@ -5,7 +5,7 @@ Source: kubernetes/pkg/controller/deployment (deployment_controller.go, sync.go,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from labkit.api.objects import Deployment
@@ -15,6 +15,7 @@ from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
 from labkit.workloads.ownership import claim, controller_of, controllers, owners, reference
 from labkit.workloads.progress import News, check_in, new_status
+from labkit.workloads.proportions import is_scaling, scaled
 from labkit.workloads.rollout import Size, bounds, step
 from labkit.workloads.templates import HASH_LABEL, same, template_hash, with_hash
 
@@ -59,12 +60,16 @@ class Deployments:
         sets.sort(key=self._store.created)
         new = next((rs for rs in sets if same(rs["spec"]["template"], raw["spec"]["template"])), None)
         old = [rs for rs in sets if rs is not new]
-        news: News = "" if new is None else "FoundNewReplicaSet"
-        if new is None and not deployment.spec.paused:
-            new, news = self._create(raw, deployment, old), "NewReplicaSetCreated"
-        elif new is not None:
+        if new is not None:
             new = self._renumber(raw, deployment, new, old)
-        self._resize(deployment, new, old)
+        sizes = [self._size(rs) for rs in sets]
+        news: News = "" if new is None else "FoundNewReplicaSet"
+        if deployment.spec.paused or is_scaling(deployment.spec, sizes):
+            self._spread(raw, deployment, sizes, new)
+        else:
+            if new is None:
+                new, news = self._create(raw, deployment, old), "NewReplicaSetCreated"
+            self._step(deployment, self._size(new), [self._size(rs) for rs in old])
         self._clean_up(deployment, new, old)
         return self._write_status(deployment, new, old, news)
 
@@ -83,7 +88,7 @@ class Deployments:
             "name": f"{deployment.name}-{digest}",
             "namespace": deployment.namespace,
             "labels": spec["template"]["metadata"]["labels"],
-            "annotations": _annotations(raw, deployment, _next_revision(old), ""),
+            "annotations": _annotations(raw, _next_revision(old), "", _sized(deployment)),
             "ownerReferences": [reference(raw)],
         }
         created = self._store.create(
@@ -96,10 +101,12 @@ class Deployments:
         """The newest template's ReplicaSet with the highest revision: an old one that is used again moves up."""
         revision = _next_revision(old)
         before = _revision(new)
-        history = new["metadata"].get("annotations", {}).get(HISTORY, "")
+        own = new["metadata"].get("annotations", {})
+        history = own.get(HISTORY, "")
         if before < revision and before:
             history = f"{history},{before}".lstrip(",")
-        annotations = _annotations(raw, deployment, max(before, revision), history)
+        sized = {key: own[key] for key in (DESIRED, MOST) if key in own}
+        annotations = _annotations(raw, max(before, revision), history, sized)
 
         def change(rs: Raw) -> None:
             rs["metadata"]["annotations"] = annotations
@@ -123,19 +130,31 @@ class Deployments:
                 lambda d: d["metadata"].setdefault("annotations", {}).update(change),
             )
 
-    def _resize(self, deployment: Deployment, new: Raw | None, old: Sequence[Raw]) -> None:
-        if deployment.spec.paused:
-            sizes = _paused(deployment, new, old)
-        else:
-            sizes = step(deployment.spec, self._size(new), [self._size(rs) for rs in old]) if new else {}
-        current = {rs["metadata"]["name"]: rs["spec"]["replicas"] for rs in [*old, *([new] if new else [])]}
-        for name, replicas in sizes.items():
+    def _step(self, deployment: Deployment, new: Size, old: Sequence[Size]) -> None:
+        """The rollout's next step, only for ReplicaSets that change by it."""
+        current = {rs.name: rs.replicas for rs in [*old, new]}
+        for name, replicas in step(deployment.spec, new, old).items():
+            if replicas != current[name]:
+                self._scale(deployment, name, current[name], replicas)
+
+    def _spread(self, raw: Raw, deployment: Deployment, sizes: Sequence[Size], new: Raw | None) -> None:
+        """A paused or scaled Deployment does not roll out: its ReplicaSets get what it has now."""
+        current = {rs.name: rs.replicas for rs in sizes}
+        newest = new["metadata"]["name"] if new else ""
+        counted = raw.get("status", {}).get("replicas", 0)
+        for name, replicas in scaled(deployment.spec, sizes, newest, counted).items():
             self._scale(deployment, name, current[name], replicas)
 
     def _scale(self, deployment: Deployment, name: str, before: int, replicas: int) -> None:
+        sized = _sized(deployment)
+
+        def change(rs: Raw) -> None:
+            rs["spec"]["replicas"] = replicas
+            rs["metadata"].setdefault("annotations", {}).update(sized)
+
+        self._store.update("ReplicaSet", deployment.namespace, name, change)
         if before == replicas:
             return
-        self._store.update("ReplicaSet", deployment.namespace, name, lambda rs: rs["spec"].update(replicas=replicas))
         raw = self._store.get("Deployment", deployment.namespace, deployment.name)
         way = "up" if replicas > before else "down"
         said = f"Scaled {way} replica set {name} from {before} to {replicas}"
@@ -160,7 +179,15 @@ class Deployments:
         status = rs.get("status", {})
         pods = self._store.indexed("owner", rs["metadata"]["uid"])
         alive = sum(pod.get("status", {}).get("phase") not in ("Succeeded", "Failed") for pod in pods)
-        return Size(rs["metadata"]["name"], rs["spec"]["replicas"], status.get("availableReplicas", 0), alive)
+        annotations = rs["metadata"].get("annotations", {})
+        return Size(
+            rs["metadata"]["name"],
+            rs["spec"]["replicas"],
+            status.get("availableReplicas", 0),
+            alive,
+            _number(annotations.get(DESIRED)),
+            _number(annotations.get(MOST)) or 0,
+        )
 
     def _owners_of(self, pod: Raw) -> list[str]:
         owner = controller_of(pod)
@@ -170,14 +197,22 @@ class Deployments:
         return [f"{namespace}/{grand['name']}"] if grand else []
 
 
-def _annotations(raw: Raw, deployment: Deployment, revision: int, history: str) -> dict[str, str]:
+def _annotations(raw: Raw, revision: int, history: str, sized: Mapping[str, str]) -> dict[str, str]:
     """A ReplicaSet's annotations: the Deployment's, and what the controller keeps of the rollout."""
-    surge, _ = bounds(deployment.spec)
     kept = {k: v for k, v in raw["metadata"].get("annotations", {}).items() if k not in OWN}
-    kept[DESIRED] = str(deployment.spec.replicas)
-    kept[MOST] = str(deployment.spec.replicas + surge)
-    kept[REVISION] = str(revision)
+    kept |= {**sized, REVISION: str(revision)}
     return {**kept, HISTORY: history} if history else kept
+
+
+def _sized(deployment: Deployment) -> dict[str, str]:
+    """What a ReplicaSet tells of the Deployment for which it was sized."""
+    surge, _ = bounds(deployment.spec)
+    return {DESIRED: str(deployment.spec.replicas), MOST: str(deployment.spec.replicas + surge)}
+
+
+def _number(text: str | None) -> int | None:
+    """An annotation's number; None where it has none, or somebody wrote something else into it."""
+    return int(text) if text and text.isdecimal() and text.isascii() else None
 
 
 def _revision(rs: Raw) -> int:
@@ -186,12 +221,3 @@ def _revision(rs: Raw) -> int:
 
 def _next_revision(old: Sequence[Raw]) -> int:
     return max((_revision(rs) for rs in old), default=0) + 1
-
-
-def _paused(deployment: Deployment, new: Raw | None, old: Sequence[Raw]) -> dict[str, int]:
-    """A paused Deployment does not roll out; scaled, it gives or takes what is asked for at its newest ReplicaSet."""
-    active = [rs for rs in [*old, *([new] if new else [])] if rs["spec"]["replicas"]]
-    if not active:
-        return {}
-    others = sum(rs["spec"]["replicas"] for rs in active[:-1])
-    return {active[-1]["metadata"]["name"]: max(0, deployment.spec.replicas - others)}

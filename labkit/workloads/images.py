@@ -103,7 +103,7 @@ class Execute(msgspec.Struct, frozen=True):
 
 
 class Idle(msgspec.Struct, frozen=True):
-    """Nothing to do but to be there."""
+    """Nothing to do here but to be there: the pause container, and CoreDNS, which another process serves."""
 
 
 Behaviour = Serve | Execute | Idle
@@ -114,6 +114,8 @@ def behaviour(container: Container, args: Sequence[str] = (), command: Sequence[
 
     Raises `CommandError` for a subcommand of agnhost that the lab has not.
     """
+    if is_dns(container.image):
+        return Idle()
     name = short_name(container.image)
     if command:
         program = command[0].rpartition("/")[2]
@@ -141,6 +143,11 @@ def behaviour(container: Container, args: Sequence[str] = (), command: Sequence[
 def short_name(image: str) -> str:
     """`registry.example:5000/team/nginx:1.27@sha256:…` -> `nginx`."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+
+
+def is_dns(image: str) -> bool:
+    """Whether a container of the image is CoreDNS: the lab's process for DNS serves its pod."""
+    return "coredns" in short_name(image)
 
 
 def known_port(name: str) -> int | None:

@@ -9,7 +9,7 @@ import msgspec
 
 from labkit.errors import CommandError
 from labkit.net.place import Place
-from labkit.workloads.inside import Inside
+from labkit.workloads.containers import ContainerRun
 from labkit.workloads.runtime import Ask, Notify, Runtime
 from labkit.workloads.streams import Streams
 from labkit.workloads.tasks import RealProcess
@@ -33,22 +33,12 @@ class Workload(Runtime):
         tty: bool,
     ) -> None:
         """Run a command in a container, with what it sees. Raises `CommandError`."""
-        inside = Inside()  # of a pod that another process serves, nothing more is known here
-        if run := self._pods.get(uid):
-            found = run.find(container)
-            if not found.running:
-                raise CommandError("container is in CONTAINER_EXITED state")
-            inside = await found.inside()
+        inside = await self._in(uid, container).inside()
         await self._streams.command(number, msgspec.convert(place, Place), command, inside, stdin, tty)
 
     def open_attachment(self, number: int, place: dict[str, Any], uid: str, container: str) -> None:
         """Attach to a running container. Raises `CommandError`."""
-        run = self._pods.get(uid)
-        if run is None:
-            raise CommandError(f"the lab has no output of the containers of {place['name']}")
-        found = run.find(container)
-        if not found.running:
-            raise CommandError("container is in CONTAINER_EXITED state")
+        found = self._in(uid, container)
         source = found.task.input if isinstance(found.task, RealProcess) else None
         self._streams.attach(number, found.log, source)
 
@@ -63,3 +53,12 @@ class Workload(Runtime):
     async def end_stream(self, number: int) -> None:
         """Nobody listens any more; returns when nothing of it is left."""
         await self._streams.end(number)
+
+    def _in(self, uid: str, container: str) -> ContainerRun:
+        """A container that runs."""
+        if uid not in self._pods:
+            raise CommandError(f'container not found ("{container}")')
+        found = self._pods[uid].find(container)
+        if not found.running:
+            raise CommandError("container is in CONTAINER_EXITED state")
+        return found

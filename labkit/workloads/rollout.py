@@ -1,8 +1,7 @@
 """The arithmetic of a rollout: how many replicas each ReplicaSet of a Deployment should have next.
 
 Source: kubernetes/pkg/controller/deployment/{rolling,recreate,sync}.go, util/deployment_util.go (NewRSNewReplicas,
-ResolveFenceposts) of v1.34. Left out: the proportional scaling of several ReplicaSets at once; a Deployment that is
-scaled in the middle of a rollout gets there by the rollout's own steps.
+ResolveFenceposts) of v1.34. What scaling does in the middle of a rollout: `proportions`.
 """
 
 from __future__ import annotations
@@ -16,12 +15,17 @@ from labkit.api.objects import DeploymentSpec
 
 
 class Size(msgspec.Struct, frozen=True):
-    """A ReplicaSet: how many replicas it is to have, how many are available, how many pods there still are."""
+    """A ReplicaSet: how many replicas it is to have, how many are available, how many pods there still are.
+
+    desired, most: the Deployment's replicas, and those with its surge, for which it was sized; None and 0: not known.
+    """
 
     name: str
     replicas: int
     available: int = 0
     pods: int = 0
+    desired: int | None = None
+    most: int = 0
 
 
 def bounds(spec: DeploymentSpec) -> tuple[int, int]:

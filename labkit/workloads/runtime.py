@@ -1,6 +1,6 @@
 """The workload process: the containers of all pods, and commands run inside any place.
 
-    start_pod, source, update_pod, withdrawn, stop_pod, forget_pod ──> PodRun ──> notify("report", pods, events)
+    start_pod, source, update_pod, output, withdrawn, stop_pod, forget_pod ──> PodRun ──> notify("report", pods, events)
 
 What happens within one turn of the loop is told together.
 """
@@ -19,6 +19,7 @@ from labkit.errors import CommandError, LabError, NotFound
 from labkit.linux import execute
 from labkit.linux.filesystem import LAB
 from labkit.net.place import Place
+from labkit.workloads import images
 from labkit.workloads.background import Background
 from labkit.workloads.fields import Facts
 from labkit.workloads.logs import Log, Selection
@@ -85,6 +86,12 @@ class Runtime:
                 del self._named[run.place.name]
             for kind, name in run.uses:
                 self._users[kind, run.shared.pod.namespace, name].discard(uid)
+
+    def output(self, uid: str, text: str) -> None:
+        """What a pod's container writes that another process serves."""
+        for container in self._pods[uid].main if uid in self._pods else ():
+            if images.is_dns(container.spec.image):
+                container.log.add(text.encode())
 
     def withdrawn(self, uids: Sequence[str]) -> None:
         """No node sends new connections to these pods any more."""

@@ -104,7 +104,7 @@ class Served:
 
 
 class Idle:
-    """The pause container: it waits for its end."""
+    """It waits for its end."""
 
     def __init__(self, ended: Ended) -> None:
         self._ended = ended

@@ -17,7 +17,6 @@ from labkit.net.place import Place
 
 DNS_IP, CLIENT_IP, UPSTREAM_IP = "10.244.1.2", "10.244.1.3", "10.244.1.4"
 UID = "uid-of-coredns"
-POD = {"kind": "Pod", "metadata": {"name": "coredns", "namespace": "kube-system", "uid": UID}}
 WEB = {"clusterIP": "10.96.0.1", "ports": [{"name": "http", "port": 80}]}
 BIG = 120  # backends of the Service `big`: more than 512 octets hold
 
@@ -67,7 +66,7 @@ async def running(resolv_conf: str = "") -> AsyncIterator[tuple[Server, Place, l
     served = place("dns", DNS_IP, resolv_conf)
     await server.start_pod(
         {"name": served.name, "kind": "pod", "netns": served.netns, "addresses": [DNS_IP], "resolv_conf": resolv_conf},
-        POD,
+        UID,
     )
     pod = view({"metadata": {"name": "client", "namespace": "shop"}}, Pod)
     client = place("client", CLIENT_IP, resolv.resolv_conf(pod, DNS_IP).text())

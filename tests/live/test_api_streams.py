@@ -238,3 +238,36 @@ def test_attaching_to_a_server_shows_its_log_from_now_on(cluster: Cluster, kubec
     finally:
         client.kill()
         client.communicate()
+
+
+def test_what_coredns_writes_and_sees(cluster: Cluster, newest: str) -> None:
+    """Its pods are served by a process of their own; a client sees no difference."""
+    kube = ("-n", "kube-system")
+    pods = cluster.run(newest, *kube, "get", "pods", "-l", "k8s-app=kube-dns", "-o", "name").stdout.decode().split()
+    for pod in pods:
+        written = cluster.run(newest, *kube, "logs", pod).stdout.decode()
+        assert written.startswith(".:53\n[INFO] plugin/reload: Running configuration SHA512 = ")
+    script = "echo $KUBERNETES_SERVICE_HOST; hostname; cat /etc/coredns/Corefile"
+    seen = cluster.run(newest, *kube, "exec", pods[0], "--", "sh", "-c", script).stdout.decode()
+    assert seen.startswith(f"10.96.0.1\n{pods[0].partition('/')[2]}\n.:53 {{\n")
+    config = cluster.lab.get("configmap/coredns", "kube-system")
+    corefile = config["data"]["Corefile"].replace("errors\n", "errors\n    log\n")
+    cluster.lab.apply({**config, "data": {"Corefile": corefile}})
+    server = cluster.lab.get(pods[0], "kube-system")["status"]["podIP"]
+    client = cluster.open(newest, *kube, "attach", pods[0])
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            cluster.lab.pod("web").run(f"dig +short @{server} kubernetes.default.svc.cluster.local")
+
+    with client, ThreadPoolExecutor() as pool:
+        asking = pool.submit(ask)
+        try:
+            assert client.stdout
+            line = next(line for line in client.stdout if line.startswith(b"[INFO] 10.244."))
+        finally:
+            stop.set()
+            client.kill()
+        asking.result()
+    assert b' "A IN kubernetes.default.svc.cluster.local. udp ' in line and b" NOERROR qr,aa,rd " in line

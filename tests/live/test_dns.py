@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dns.message
 import dns.rcode
-from dns_bed import BIG, CLIENT_IP, DNS_IP, POD, UID, exchange, output, running
+from dns_bed import BIG, CLIENT_IP, DNS_IP, UID, exchange, output, running
 from inside import in_sandbox
 
 from labkit.dns import listen
@@ -137,7 +137,7 @@ async def test_pods_with_an_ipv6_address_are_served_by_ipv6_too() -> None:
             "netns": "/run/netns/dns",
             "addresses": [DNS_IP, "fd00::2"],
         }
-        await server.start_pod(both, POD)
+        await server.start_pod(both, UID)
         for address in (DNS_IP, "fd00::2"):
             assert await output(client, f"dig +short @{address} web.shop.svc.cluster.local") == "10.96.0.1\n"
         assert await output(client, "curl -s http://[fd00::2]:8080/health") == "OK"

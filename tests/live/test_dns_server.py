@@ -9,7 +9,7 @@ from typing import Any
 import dns.message
 import dns.rcode
 import pytest
-from dns_bed import DNS_IP, POD, UID, UPSTREAM_IP, exchange, output, running
+from dns_bed import DNS_IP, UID, UPSTREAM_IP, exchange, output, running
 from inside import in_sandbox
 
 from labkit.dns import corefile, listen
@@ -78,7 +78,12 @@ async def test_a_new_corefile_is_taken_and_a_faulty_one_reported() -> None:
                 pass
         assert (await execute.run(client, f"curl -s http://{DNS_IP}:9153/metrics", timeout=5)).code == 7
         server.event("MODIFIED", {"kind": "ConfigMap", "metadata": meta, "data": {"Corefile": ".:53 {\n x\n}"}})
-        assert events[0][0] == "corefile" and "line 2: plugin `x`" in events[0][1]["error"]
+        (refused,) = [params["error"] for name, params in events if name == "corefile"]
+        assert "line 2: plugin `x`" in refused
+        written = "".join(params["text"] for name, params in events if name == "output" and params["uid"] == UID)
+        assert written.startswith(".:53\n[INFO] plugin/reload: Running configuration SHA512 = ")
+        assert written.count("[INFO] Reloading complete\n") == 2
+        assert written.endswith(f"[ERROR] plugin/reload: Corefile changed but reload failed: {refused}\n")
         assert await output(client, "dig +short web.shop.svc.cluster.local") == "10.96.0.1\n"
 
 
@@ -87,14 +92,14 @@ async def test_start_and_stop() -> None:
     async with running() as (server, _, _events):
         again = {"name": "kube-system/coredns", "kind": "pod", "netns": "/run/netns/dns"}
         with pytest.raises(LabError, match="runs already"):
-            await server.start_pod(again, POD)
-        other = {"metadata": {"uid": "other"}}
+            await server.start_pod(again, UID)
         with pytest.raises(LabError, match=r"cannot listen: .*in use"):
-            await server.start_pod(again, other)
+            await server.start_pod(again, "other")
         with pytest.raises(NotFound, match="no DNS server"):
-            server.stop_pod("other")
+            server.queries("other")
+        server.stop_pod("other")
         server.stop_pod(UID)
         with pytest.raises(ConnectionRefusedError):
             await exchange(dns.message.make_query("web.shop.svc.cluster.local.", "A").to_wire())
-        await server.start_pod(again, POD)
+        await server.start_pod(again, UID)
         assert await exchange(dns.message.make_query("web.shop.svc.cluster.local.", "A").to_wire()) is not None

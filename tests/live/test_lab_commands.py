@@ -56,7 +56,7 @@ def test_up_runs_until_a_signal_and_ends_cleanly(number: int) -> None:
 
 def test_up_puts_the_kubeconfig_where_it_is_wanted(tmp_path: Path) -> None:
     path = tmp_path / "my config"
-    path.symlink_to(tmp_path / "of a lab that was killed")
+    path.symlink_to(tmp_path / "labkit-of-one-that-was-killed" / "kubeconfig")
     with up("--nodes", "1", "--kubeconfig", str(path)) as process:
         printed, _ = until_ready(process)
         assert f"export KUBECONFIG='{path}'\n" in printed
@@ -66,6 +66,46 @@ def test_up_puts_the_kubeconfig_where_it_is_wanted(tmp_path: Path) -> None:
         process.terminate()
         process.communicate(timeout=10)
     assert not path.is_symlink()
+
+
+def test_up_that_is_kept_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for words in (("--manifest", str(SHOP)), ()):
+        with up("--nodes", "1", "--keep", "my-lab", *words) as process:
+            printed, _ = until_ready(process)
+            assert re.search(r"shop\s+web\s+ClusterIP", printed)
+            process.terminate()
+            assert process.communicate(timeout=10)[0] == "The lab has ended; --keep my-lab brings it back.\n"
+    for name in ("", "../other"):
+        refused = labkit_("up", "--keep", name)
+        assert refused.returncode == 1
+        assert "a lab that is kept is named by letters" in refused.stderr
+
+
+def test_up_replaces_no_file_and_no_link_of_somebody_else(tmp_path: Path) -> None:
+    mine, link = tmp_path / "config", tmp_path / "link"
+    mine.write_text("mine")
+    link.symlink_to(tmp_path / "a disk that is not there")
+    for path in (mine, link, tmp_path / "no folder" / "config"):
+        done = labkit_("up", "--nodes", "1", "--kubeconfig", str(path))
+        assert done.returncode == 1 and f"cannot make {path}" in done.stderr
+    assert mine.read_text() == "mine" and link.is_symlink()
+
+
+def test_up_that_loses_its_terminal_leaves_nothing_and_what_has_taken_the_path_stays(tmp_path: Path) -> None:
+    path, taken = tmp_path / "config", tmp_path / "taken"
+    with up("--nodes", "1", "--kubeconfig", str(path)) as process:
+        _, processes = until_ready(process)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=10)
+    assert not path.is_symlink() and not alive(processes)
+    with up("--nodes", "1", "--kubeconfig", str(taken)) as process:
+        until_ready(process)
+        taken.unlink()
+        taken.write_text("by somebody else")
+        process.terminate()
+        process.communicate(timeout=10)
+    assert taken.read_text() == "by somebody else"
 
 
 def test_up_that_is_interrupted_while_it_starts_ends_cleanly() -> None:

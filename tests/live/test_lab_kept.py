@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import random
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -18,6 +21,15 @@ from labkit import lab
 from labkit.errors import LabError, StateError
 from labkit.lab import Lab
 from labkit.sandbox import state
+
+ADMIN = "kubernetes-admin"
+ROBOT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}}
+ROBOTS_SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "type": "kubernetes.io/service-account-token",
+    "metadata": {"name": "robot", "annotations": {"kubernetes.io/service-account.name": "robot"}},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +168,36 @@ def test_the_rest_of_the_host_stays_as_it_was(folder: Path) -> None:
     assert not any(path.exists() for path in outside)
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+
+
+def test_credentials_of_an_earlier_life_are_good_again(folder: Path, tmp_path: Path) -> None:
+    k = start(nodes=1)
+    k.apply([ROBOT, ROBOTS_SECRET])
+    copy = tmp_path / "kubeconfig"
+    copy.write_bytes(k.kubeconfig.read_bytes())
+    whole = k.kubectl("get secret robot -o jsonpath={.data.token}").stdout
+    tokens = [base64.b64decode(whole).decode(), k.kubectl("create token robot").stdout.strip()]
+    k.close()
+    k = start(nodes=1)
+    port = re.search(r"server: (\S+)", k.kubeconfig.read_text())
+    assert port
+    there = ["--kubeconfig", str(copy), "--server", port[1]]
+    assert k.kubectl(["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}", *there]).stdout == ADMIN
+    for token in tokens:
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        said = k.kubectl(["create", "-f", "-", "-o", "json", *there], stdin=json.dumps(review)).stdout
+        assert json.loads(said)["status"]["user"]["username"] == "system:serviceaccount:default:robot"
+    assert {file.name for file in folder.iterdir()} >= {"ca.key", "ca.crt", "sa.key"}
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+
+
+def test_a_key_that_is_none_is_said_to_whoever_needs_it(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "sa.key").write_text("Dear diary")
+    k = start(nodes=1)
+    with pytest.raises(StateError, match=r"sa\.key cannot be used: .* Put it back"):
+        _ = k.kubeconfig
+    assert (folder / "sa.key").read_text() == "Dear diary"
 
 
 def test_without_keep_nothing_is_written(folder: Path) -> None:

@@ -14,6 +14,8 @@ from labkit.lab import Lab
 
 UNREACHABLE = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"}
 
+RULES = "iptables-save -t nat | grep ^-A"  # without counters and the time of day
+
 
 @pytest.fixture(scope="module")
 def k(sandbox: str) -> Iterator[Lab]:
@@ -87,6 +89,7 @@ def test_a_failed_node_is_replaced_and_comes_back(k: Lab) -> None:
     k.wait()
     (victim,) = [p for p in k.objects("pod") if p["spec"].get("nodeName") == "node-2"
                  and p["metadata"]["name"].startswith("web-")]  # fmt: skip
+    rules = k.node("node-2").run(RULES).stdout
     k.node("node-2").fail()
     with pytest.raises(LabError, match="has failed already"):
         k.node("node-2").fail()
@@ -99,11 +102,16 @@ def test_a_failed_node_is_replaced_and_comes_back(k: Lab) -> None:
     answers = k.pod("client").get("http://web", n=60)
     assert errors(answers) == []
     assert "node-2" not in set(answers["node"])
+    k.apply(service("later", selector={"app": "web"}))
+    k.wait("svc/later")
+    assert k.node("node-2").run(RULES).stdout == rules, "nobody could tell its kube-proxy anything"
     k.node("node-2").recover()
     k.wait("node/node-2")
     assert "taints" not in k.get("node/node-2")["spec"]
     wait_until(lambda: not [p for p in k.objects("pod") if p["metadata"]["uid"] == victim["metadata"]["uid"]], 40)
     k.wait()
+    there = k.node("node-2").run(RULES).stdout
+    assert "default/later" in there and victim["status"]["podIP"] not in there
     direct = k.pod("client").run("ping -c 1 -W 2 172.18.2.12")
     assert direct.code == 0, direct
 

@@ -11,6 +11,7 @@ from labkit.api.defaults import others, pods, services, workloads
 from labkit.api.defaults.fields import Fields, fill
 from labkit.api.defaults.omission import compact
 from labkit.api.kinds import BY_KIND
+from labkit.api.schema import has_spec
 
 __all__ = ["default"]
 
@@ -19,13 +20,15 @@ def default(obj: Fields) -> Fields:
     """A new object with the API server's defaults; the given one stays as it is. Types must be right.
 
     Null fields, empty lists and empty maps are dropped, as the server drops them. Twice is the same as once. A
-    namespaced object without a namespace gets `default`.
+    namespaced object without a namespace gets `default`; one of a kind with a `spec` has one.
     """
     made: Fields = compact(obj)
     kind = made.get("kind", "")
     meta = made.setdefault("metadata", {})
     if kind in BY_KIND and BY_KIND[kind].namespaced:
         fill(meta, namespace="default")
+    if kind in BY_KIND and has_spec(BY_KIND[kind].api_version, kind):
+        made.setdefault("spec", {})
     complete = DEFAULTS.get(kind)
     if complete is not None:
         complete(made)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from labkit.api.problem import Problem, invalid, required, too_many, unsupported
+from labkit.api.problem import Problem, invalid, required, shown, too_many, unsupported
 from labkit.api.validation import cron, numbers, selector, syntax
 from labkit.api.validation.workload import template_spec
 
@@ -103,13 +104,47 @@ def _indexed(spec: Fields, path: str) -> Iterator[Problem]:
         if (spec.get("parallelism") or 0) > MOST_INDEXED:
             why = f"must be less than or equal to {MOST_INDEXED} when completion mode is Indexed"
             yield invalid(f"{path}.parallelism", spec["parallelism"], why, "Choose a smaller number.")
+        if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+            yield required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified")
+        for index, rule in enumerate((spec.get("successPolicy") or {}).get("rules") or []):
+            yield from _success_rule(rule, spec.get("completions") or 0, f"{path}.successPolicy.rules[{index}]")
         return
     for name in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
         if spec.get(name) is not None:
             remedy = "Write completionMode: Indexed, or remove it."
             yield invalid(f"{path}.{name}", spec[name], "requires indexed completion mode", remedy)
-    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
-        yield required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified")
+
+
+def _success_rule(rule: Fields, completions: int, path: str) -> Iterator[Problem]:
+    text, count = rule.get("succeededIndexes"), rule.get("succeededCount")
+    if text is None and count is None:
+        yield required(path, "at least one of succeededCount or succeededIndexes must be specified")
+    if text is not None and (why := _no_indexes(text, completions)):
+        yield invalid(f"{path}.succeededIndexes", text, f"error parsing succeededIndexes: {why}")
+    yield from numbers.not_negative(rule, path, "succeededCount")
+    if count is not None and count > completions:
+        why = f"must be less than or equal to {completions} (the number of specified completions)"
+        yield invalid(f"{path}.succeededCount", count, why, "Choose a smaller number.")
+
+
+def _no_indexes(text: str, completions: int) -> str:
+    """What is wrong with numbers and runs of them in rising order, such as "0-3,5"; empty where nothing is."""
+    before = -1
+    for part in text.split(",") if text else ():
+        ends = part.split("-")
+        if len(ends) > 2:
+            return (
+                f"the fragment {shown(part)} violates the requirement that an index interval can have at most two parts"
+            )
+        for end in ends:
+            if not re.fullmatch(r"\d{1,10}", end, re.ASCII):
+                return f"cannot convert string to integer for index: {shown(end)}"
+            if int(end) >= completions:
+                return f"too large index: {shown(end)}"
+            if int(end) <= before:
+                return f"non-increasing order, previous: {before}, current: {end}"
+            before = int(end)
+    return ""
 
 
 def _failure_rule(rule: Fields, path: str) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from labkit.api.kinds import BY_KIND, RBAC
-from labkit.api.problem import Problem, forbidden, required, too_long
+from labkit.api.problem import Problem, forbidden, invalid, required, too_long
 from labkit.api.validation import syntax
 
 NAME_CHECKS: dict[str, syntax.Check] = {
@@ -41,7 +41,7 @@ def _name(meta: dict[str, Any], check: syntax.Check) -> Iterator[Problem]:
         yield from syntax.checked("metadata.name", name, check, "" if check is syntax.path_segment else remedy)
     elif prefix:
         # The server appends five characters, so the prefix may end in a hyphen.
-        yield from syntax.checked("metadata.generateName", prefix, lambda value: check(value + "x"))
+        yield from (invalid("metadata.generateName", prefix, complaint) for complaint in check(prefix + "x"))
     else:
         yield required("metadata.name", "name or generateName is required", "Give the object a name.")
 
@@ -50,7 +50,7 @@ def labels_and_annotations(meta: dict[str, Any], path: str) -> Iterator[Problem]
     yield from labels(meta.get("labels") or {}, f"{path}.labels")
     annotations = meta.get("annotations") or {}
     for key in annotations:
-        yield from syntax.checked(f"{path}.annotations[{key}]", key, lambda k: syntax.qualified_name(k.lower()))
+        yield from syntax.checked(f"{path}.annotations[{key}]", key, syntax.annotation_key)
     if sum(len(k) + len(v.encode()) for k, v in annotations.items()) > MAX_ANNOTATIONS:
         yield too_long(f"{path}.annotations", MAX_ANNOTATIONS)
 

@@ -22,10 +22,7 @@ Spec = dict[str, Any]
 
 
 def pod(obj: dict[str, Any]) -> Iterator[Problem]:
-    if obj.get("spec") is None:
-        yield required("spec.containers", remedy="Add a container: a pod runs at least one.")
-    else:
-        yield from pod_spec(obj["spec"], "spec")
+    yield from pod_spec(obj["spec"], "spec")
 
 
 def pod_spec(spec: Spec, path: str) -> Iterator[Problem]:

@@ -56,6 +56,8 @@ def _addresses(spec: Spec) -> Iterator[Problem]:
     for index, family in enumerate(spec.get("ipFamilies") or []):
         if family not in families:
             yield unsupported(f"spec.ipFamilies[{index}]", family, families)
+        if family in spec["ipFamilies"][:index]:
+            yield duplicate(f"spec.ipFamilies[{index}]", family)
     policy, policies = spec.get("ipFamilyPolicy"), ("PreferDualStack", "RequireDualStack", "SingleStack")
     if policy is not None and policy not in policies:
         yield unsupported("spec.ipFamilyPolicy", policy, policies)

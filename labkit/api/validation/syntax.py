@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from labkit.api.problem import Problem, invalid
 
 Check = Callable[[str], Iterator[str]]
+
+REMEMBERED = 253  # characters of a name that is worth remembering; no name that is right has more
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
@@ -101,6 +104,10 @@ def qualified_name(value: str) -> Iterator[str]:
         "and must start and end with an alphanumeric character"
     )
     yield from _pattern(name, _NAME, text, "MyName", "my.name", "123-abc", longest=63)
+
+
+def annotation_key(value: str) -> Iterator[str]:
+    yield from qualified_name(value.lower())
 
 
 def label_value(value: str) -> Iterator[str]:
@@ -192,4 +199,11 @@ def cidr(value: str) -> Iterator[str]:
 
 def checked(field: str, value: str, check: Check, remedy: str = "") -> Iterator[Problem]:
     """The complaints of a check as problems of a field."""
-    yield from (invalid(field, value, complaint, remedy) for complaint in check(value))
+    for complaint in _complaints(check, value) if len(value) <= REMEMBERED else check(value):
+        yield invalid(field, value, complaint, remedy)
+
+
+@lru_cache(maxsize=8192)
+def _complaints(check: Check, value: str) -> tuple[str, ...]:
+    """The same few names come again and again: keys of labels, names of namespaces and ports."""
+    return tuple(check(value))

@@ -12,6 +12,8 @@ from labkit.api.validation.pod import pod_spec
 from labkit.api.validation.selector import label_selector
 
 Fields = dict[str, Any]
+UPDATES = ("OnDelete", "RollingUpdate")
+NONE = (0, "0%")
 
 
 def deployment(obj: Fields) -> Iterator[Problem]:
@@ -33,11 +35,33 @@ def deployment(obj: Fields) -> Iterator[Problem]:
 
 
 def replica_set(obj: Fields) -> Iterator[Problem]:
-    yield from _replicated(obj.get("spec") or {}, "deployment")  # the server's own word here
+    spec = obj.get("spec") or {}
+    yield from _replicated(spec, "deployment")  # the server's own word here
+    if spec.get("template") is None:
+        yield required("spec.template.spec.containers", remedy="Add a template for the pods.")
 
 
 def daemon_set(obj: Fields) -> Iterator[Problem]:
-    yield from _replicated(obj.get("spec") or {}, "daemonset")
+    spec = obj.get("spec") or {}
+    yield from _replicated(spec, "daemonset")
+    yield from numbers.not_negative(spec, "spec", "revisionHistoryLimit")
+    strategy, path = spec["updateStrategy"], "spec.updateStrategy"
+    if strategy["type"] not in UPDATES:
+        yield unsupported(path, strategy["type"], UPDATES)
+    elif strategy["type"] == "RollingUpdate":
+        yield from _rolling_daemons(strategy.get("rollingUpdate") or {}, f"{path}.rollingUpdate")
+
+
+def _rolling_daemons(update: Fields, path: str) -> Iterator[Problem]:
+    names = ("maxUnavailable", "maxSurge")
+    for name in names:
+        yield from numbers.count_or_percent(f"{path}.{name}", update.get(name, 0))
+    unavailable, surge = (update.get(name, 0) not in NONE for name in names)
+    if unavailable and surge:
+        why = "may not be set when maxUnavailable is non-zero"
+        yield invalid(f"{path}.maxSurge", update["maxSurge"], why, "Leave one of the two out.")
+    elif not unavailable and not surge:
+        yield required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0")
 
 
 def stateful_set(obj: Fields) -> Iterator[Problem]:
@@ -47,6 +71,27 @@ def stateful_set(obj: Fields) -> Iterator[Problem]:
         yield from syntax.checked("spec.serviceName", spec["serviceName"], syntax.dns_subdomain)
     if spec["podManagementPolicy"] not in ("OrderedReady", "Parallel"):
         yield unsupported("spec.podManagementPolicy", spec["podManagementPolicy"], ("OrderedReady", "Parallel"))
+    yield from numbers.not_negative(spec, "spec", "revisionHistoryLimit")
+    yield from numbers.not_negative(spec.get("ordinals") or {}, "spec.ordinals", "start")
+    yield from _stateful_update(spec["updateStrategy"], "spec.updateStrategy")
+    for name, policy in (spec.get("persistentVolumeClaimRetentionPolicy") or {}).items():
+        if policy not in ("Retain", "Delete"):
+            path = f"spec.persistentVolumeClaimRetentionPolicy.{name}"
+            yield unsupported(path, policy, ("Retain", "Delete"))
+
+
+def _stateful_update(strategy: Fields, path: str) -> Iterator[Problem]:
+    rolling = strategy.get("rollingUpdate")
+    if strategy["type"] not in UPDATES:
+        yield invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")
+    elif strategy["type"] == "OnDelete" and rolling is not None:
+        yield invalid(f"{path}.rollingUpdate", rolling, "only allowed for updateStrategy 'RollingUpdate'")
+    elif rolling is not None:
+        yield from numbers.not_negative(rolling, f"{path}.rollingUpdate", "partition")
+        if (most := rolling.get("maxUnavailable")) is not None:
+            yield from numbers.count_or_percent(f"{path}.rollingUpdate.maxUnavailable", most)
+            if most in NONE:
+                yield invalid(f"{path}.rollingUpdate.maxUnavailable", most, "cannot be 0", "Write 1 or more.")
 
 
 def _replicated(spec: Fields, name: str) -> Iterator[Problem]:

@@ -33,12 +33,16 @@ class Pair(NamedTuple):
 
 
 class Authority:
-    """A new authority. Slow to import, quick to use: to be made in a thread."""
+    """An authority: a new one, or the one whose key, and perhaps certificate, are given. To be made in a thread: what
+    it imports is slow. Raises ValueError where those are no P-256 key, and no certificate of it.
+    """
 
-    def __init__(self) -> None:
-        self._key = _new_key()
+    def __init__(self, key: bytes = b"", certificate: bytes = b"") -> None:
+        self._key = read_key(key) if key else new_key()
         self._subject = _name("kubernetes")
-        self.certificate = _pem(self._certificate(self._key, self._subject, [], authority=True))
+        self.certificate = certificate or _pem(self._certificate(self._key, self._subject, [], authority=True))
+        if certificate and _public(certificate) != self._key.public_key():
+            raise ValueError("the certificate is not the key's")
 
     def server(self, addresses: Sequence[str]) -> Pair:
         """For the API server at these addresses, and by the names of its Service."""
@@ -49,8 +53,13 @@ class Authority:
         return self._pair(name, groups, [])
 
     def _pair(self, name: str, groups: Sequence[str], alternatives: Sequence[str]) -> Pair:
-        key = _new_key()
-        return Pair(_pem(self._certificate(key, _name(name, groups), alternatives)), _private(key))
+        key = new_key()
+        return Pair(_pem(self._certificate(key, _name(name, groups), alternatives)), written_key(key))
+
+    @property
+    def key(self) -> bytes:
+        """Its private key, in PEM."""
+        return written_key(self._key)
 
     def _certificate(
         self, key: EllipticCurvePrivateKey, subject: x509.Name, names: Sequence[str], authority: bool = False
@@ -111,10 +120,38 @@ users:
 """
 
 
-def _new_key() -> EllipticCurvePrivateKey:
+def new_key() -> EllipticCurvePrivateKey:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     return ec.generate_private_key(ec.SECP256R1())
+
+
+def read_key(pem: bytes) -> EllipticCurvePrivateKey:
+    """A P-256 key from PEM. Raises ValueError for anything else."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(pem, None)
+    except (TypeError, UnsupportedAlgorithm) as error:  # it has a passphrase; its kind is not known
+        raise ValueError(str(error)) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ValueError("not a P-256 key")
+    return key
+
+
+def written_key(key: EllipticCurvePrivateKey) -> bytes:
+    """A private key in PEM."""
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+
+
+def _public(certificate: bytes) -> object:
+    from cryptography.x509 import load_pem_x509_certificate
+
+    return load_pem_x509_certificate(certificate).public_key()
 
 
 def _name(common: str, organizations: Sequence[str] = ()) -> x509.Name:
@@ -158,9 +195,3 @@ def _pem(certificate: x509.Certificate) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return certificate.public_bytes(Encoding.PEM)
-
-
-def _private(key: EllipticCurvePrivateKey) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())

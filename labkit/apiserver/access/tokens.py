@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from labkit.apiserver.access.certificates import new_key, read_key, written_key
 from labkit.apiserver.call import User
 from labkit.control.store import Store
 
@@ -36,19 +37,26 @@ def service_account_name(namespace: str, name: str) -> str:
 
 
 class Tokens:
-    """Signs and checks tokens. To be made in a thread: what it imports is slow."""
+    """Signs and checks tokens, with a new key or the one given in PEM. To be made in a thread: what it imports is slow.
 
-    def __init__(self, store: Store) -> None:
-        from cryptography.hazmat.primitives.asymmetric import ec
+    Raises ValueError where that is no P-256 key.
+    """
+
+    def __init__(self, store: Store, key: bytes = b"") -> None:
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
         self._store = store
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._key = read_key(key) if key else new_key()
         public = self._key.public_key()
         written = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self._kid = _text(hashlib.sha256(written).digest())
         self._public = public
         self._good: OrderedDict[str, Raw] = OrderedDict()
+
+    @property
+    def key(self) -> bytes:
+        """The key that signs, in PEM."""
+        return written_key(self._key)
 
     def issue(self, account: Raw, audiences: Sequence[str], seconds: int, bound: Raw | None = None) -> tuple[str, int]:
         """A token for a ServiceAccount, and when it expires (seconds since 1970); `bound` to a Pod, Secret or Node."""

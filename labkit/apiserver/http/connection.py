@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._host.connections.discard(self)
+        self._part()
         self._waiting.clear()
         self._writable.set()
         if self._task:
@@ -203,6 +204,7 @@ class Connection(asyncio.Protocol):
         protocol.connection_made(self._transport)
         writer = asyncio.StreamWriter(self._transport, protocol, reader, self._loop)
         self._transport.set_protocol(protocol)
+        self._part()
         if self._upgraded:
             reader.feed_data(self._upgraded)
         self._transport.resume_reading()
@@ -228,6 +230,10 @@ class Connection(asyncio.Protocol):
             self._waiting.clear()
             self._transport.write(encode.answer(self._host.refusal(status), keep=False))
             self._loop.call_later(LINGER, self._transport.close)
+
+    def _part(self) -> None:
+        """Drop the parser, which refers back: so the connection, and TLS's buffers with it, go without a collection."""
+        self.__dict__.pop("_parser", None)
 
     # A stream's sink
 

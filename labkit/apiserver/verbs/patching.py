@@ -62,7 +62,7 @@ def apply(call: Call) -> Answer:
     given = bodies.value(call.request.body, bodies.YAML)
     raw = writing.placed(call, bodies.typed(given, call.resource.api_version, call.resource.kind))
     admission, sub = call.plane.admission, call.route.subresource
-    raw = admission.structured(raw, Options(wanted.validation, call.warnings.append))
+    raw = admission.structured(raw, Options(wanted.validation, call.warnings.append), partial=True)
     stored = call.store.find(*call.route.key)
     if stored is None and sub:
         raise status.not_found(call.resource, call.route.name)

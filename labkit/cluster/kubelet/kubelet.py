@@ -18,18 +18,17 @@ from labkit.api.objects import Pod
 from labkit.cluster.kubelet.networks import Networks
 from labkit.cluster.kubelet.reports import Reports
 from labkit.cluster.kubelet.running import Running, place
-from labkit.cluster.kubelet.status import Told, Why, creating, started
+from labkit.cluster.kubelet.status import Told, Why, creating
 from labkit.cluster.work import Work
 from labkit.cni.plugins import Plugin
-from labkit.control.deletion import timestamp
 from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
 from labkit.errors import LabError
 from labkit.linux.rtnetlink import Links
 from labkit.net.place import Place
 from labkit.sandbox.channel import Peer
+from labkit.workloads import images
 
-DNS_IMAGE = "coredns"
 ENDED = ("Succeeded", "Failed")
 DEADLINE: Why = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
@@ -97,16 +96,22 @@ class Kubelet:
 
     def rejoin(self, node: str) -> None:
         """A node is no longer cut off: it hears what has become of its pods, and tells of them."""
+        mine = [each for each in self._running.items() if each[1].place.node == node]
+        for uid, running in mine:
+            self._tell(uid, running)
+        self._reports.flush()
         here = {raw["metadata"]["uid"]: raw for raw in self._store.indexed("node", node)}
-        for uid, running in [each for each in self._running.items() if each[1].place.node == node]:
-            if uid in here:
-                self._tell(uid, running)
-            else:
+        for uid, running in mine:
+            if running.over:
+                del self._running[uid]
+            if uid not in here:
                 self._end(running.pod, 0, gone=True)
         for raw in here.values():
             self._heard(Event("ADDED", raw))
 
     def _heard(self, event: Event) -> None:
+        if event.type == "ADDED" and not event.object["spec"].get("nodeName"):
+            return
         pod = self._store.typed(Pod, event.object)
         uid = pod.metadata.uid
         if self.silent(pod.spec.node_name):
@@ -149,7 +154,7 @@ class Kubelet:
         elif running.grace is None:
             running.grace = grace
             self._work.start(self._finish(running, grace))
-        elif grace < running.grace and running.role == "workload":
+        elif grace < running.grace:
             running.grace = grace
             self._work.start(self._stop_sooner(running, grace))
 
@@ -162,7 +167,7 @@ class Kubelet:
     def _connect(self, pod: Pod) -> Running | None:
         """Give the pod its network. What fails is said in the pod's status and in an Event."""
         uid, node = pod.metadata.uid, self._nodes[pod.spec.node_name]
-        role = "dns" if any(DNS_IMAGE in c.image.rpartition("/")[2] for c in pod.spec.containers) else "workload"
+        dns = any(images.is_dns(c.image) for c in pod.spec.containers)
         network = None
         try:
             if not pod.spec.host_network:
@@ -174,7 +179,7 @@ class Kubelet:
             if raw := self._reports.find(uid, pod.key):
                 self._reports.status(uid, pod.key, Told(creating(raw), "", node.addresses[0]))
             return None
-        running = self._running[uid] = Running(pod, place(pod, node, network), role, network)
+        running = self._running[uid] = Running(pod, place(pod, node, network), dns, network)
         return running
 
     async def _start(self, running: Running) -> None:
@@ -189,19 +194,25 @@ class Kubelet:
             "allocatable": node.get("status", {}).get("allocatable") or {},
         }
         where = msgspec.to_builtins(running.place)
-        role = self._roles[running.role]
         if seconds := pod.spec.active_deadline_seconds:
             running.deadline = asyncio.get_running_loop().call_later(seconds, self._overdue, running)
         try:
-            if running.role == "workload":
-                await role.call("start_pod", place=where, pod=raw, facts=facts)
-            else:
-                await role.call("start_pod", place=where, pod=raw)
-                running.statuses = started(raw, timestamp(self._store.now()))
+            await self._roles["workload"].call("start_pod", place=where, pod=_probed(raw, running), facts=facts)
+            if running.dns:
+                await self._start_dns(running, where)
         except LabError as error:
             running.statuses = creating(raw)
             self._reports.event(uid, pod.key, "", "Warning", "Failed", f"Error: {error}")
         self._tell(uid, running)
+
+    async def _start_dns(self, running: Running, where: Raw) -> None:
+        """Let CoreDNS serve in the pod; where it cannot, nothing of the pod is left running."""
+        uid = running.pod.metadata.uid
+        try:
+            await self._roles["dns"].call("start_pod", place=where, uid=uid)
+        except LabError:
+            await self._roles["workload"].call("stop_pod", uid=uid, grace=0)
+            raise
 
     def _overdue(self, running: Running) -> None:
         """The pod has had all the time that it may take."""
@@ -209,7 +220,8 @@ class Kubelet:
         if running.grace is None:
             running.failure = DEADLINE
             running.grace = running.pod.spec.termination_grace_period_seconds
-            self._reports.event(uid, running.place.name, "", "Normal", *DEADLINE)
+            if not self.silent(running.place.node):
+                self._reports.event(uid, running.place.name, "", "Normal", *DEADLINE)
             self._tell(uid, running)
             self._work.start(self._finish(running, running.grace))
 
@@ -230,7 +242,7 @@ class Kubelet:
             self._finalize(pod)
 
     async def _stop_sooner(self, running: Running, grace: int) -> None:
-        await self._roles[running.role].call("stop_pod", uid=running.pod.metadata.uid, grace=grace)
+        await self._roles["workload"].call("stop_pod", uid=running.pod.metadata.uid, grace=grace)
 
     async def _take_down(self, running: Running, grace: int) -> None:
         """End the containers, take the network away, write the last status."""
@@ -238,13 +250,16 @@ class Kubelet:
         if running.deadline:
             running.deadline.cancel()
         self._withdraw(uid)
-        await self._roles[running.role].call("stop_pod", uid=uid, grace=grace)
+        if running.dns:
+            await self._roles["dns"].call("stop_pod", uid=uid)
+        await self._roles["workload"].call("stop_pod", uid=uid, grace=grace)
         running.over = True
         if running.network:
             await self._networks.detach(running.network)
-        self._tell(uid, running)
-        self._reports.flush()
-        del self._running[uid]
+        if not self.silent(node):  # what became of it is still to be told
+            self._tell(uid, running)
+            self._reports.flush()
+            self._running.pop(uid, None)
         if waiting := next((p for p in self._refused.values() if p.spec.node_name == node), None):
             del self._refused[waiting.metadata.uid]
             self._add(waiting)
@@ -263,7 +278,7 @@ class Kubelet:
 
     def _finalize(self, pod: Pod) -> None:
         """Nothing of the pod is left: its object may go."""
-        if self._reports.find(pod.metadata.uid, pod.key):
+        if not self.silent(pod.spec.node_name) and self._reports.find(pod.metadata.uid, pod.key):
             self._store.finalize("Pod", pod.namespace, pod.name)
 
     def _tell(self, uid: str, running: Running) -> None:
@@ -271,3 +286,17 @@ class Kubelet:
             host = self._nodes[running.place.node].addresses[0]
             told = Told(running.statuses, running.place.addresses[0], host, running.over, running.failure)
             self._reports.status(uid, running.place.name, told)
+
+
+def _probed(pod: Raw, running: Running) -> Raw:
+    """The pod as its containers are started. CoreDNS has no probes: the lab itself waits until it answers."""
+    if not running.dns:
+        return pod
+    spec = {**pod["spec"], "containers": [_unprobed(c) for c in pod["spec"]["containers"]]}
+    return {**pod, "spec": spec}
+
+
+def _unprobed(container: Raw) -> Raw:
+    if not images.is_dns(container["image"]):
+        return container
+    return {field: value for field, value in container.items() if not field.endswith("Probe")}

@@ -17,14 +17,14 @@ DNS_IP = "10.96.0.10"
 
 
 class Running(msgspec.Struct):
-    """A pod that this kubelet holds: where it runs, which role serves it, what that has told of its containers.
+    """A pod that this kubelet holds: where it runs, whether the role `dns` serves in it, what its containers are.
 
     grace  seconds that it is given to end, from the moment it is to; None before. over: its containers have ended
     """
 
     pod: Pod
     place: Place
-    role: str
+    dns: bool
     network: Attached | None = None
     statuses: Raw = {}
     grace: int | None = None

@@ -176,11 +176,3 @@ def _ended(container: Raw) -> int | None:
         if "running" in state:
             return None
     return None
-
-
-def started(pod: Raw, now: str) -> Raw:
-    """The statuses of containers whose role has started them and has no more to say about them."""
-    found = creating(pod)
-    for status in found["containerStatuses"]:
-        status |= {"state": {"running": {"startedAt": now}}, "ready": True, "started": True, "imageID": status["image"]}
-    return found

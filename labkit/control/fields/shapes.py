@@ -68,7 +68,10 @@ class Items:
     def step(self, item: Any) -> str:
         if type(item) is not dict:
             return f"v:{_encode(item).decode()}"
-        values = tuple(item.get(key, default) for key, default in zip(self.keys, self.defaults, strict=True))
+        if len(self.keys) == 1:
+            values: tuple[Any, ...] = (item.get(self.keys[0], self.defaults[0]),)
+        else:
+            values = tuple([item.get(key, default) for key, default in zip(self.keys, self.defaults, strict=True)])
         try:
             return _key_step(self.keys, values)
         except TypeError:  # a key that is itself a map or a list

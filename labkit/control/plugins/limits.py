@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from labkit.api import quantity
+from labkit.api import amounts, quantity
+from labkit.api.amounts import Amounts
 from labkit.api.canonical import written
 from labkit.api.defaults.pods import quality
 from labkit.api.problem import Problem
 from labkit.control import status
 from labkit.control.admission import Admission
-from labkit.control.plugins import amounts
-from labkit.control.plugins.amounts import Amounts
 from labkit.control.store import Raw, Store
 from labkit.errors import ApiError
 

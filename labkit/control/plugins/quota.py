@@ -13,12 +13,12 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
+from labkit.api import amounts
+from labkit.api.amounts import Amounts
 from labkit.api.canonical import written
 from labkit.api.problem import Problem
 from labkit.control import status
 from labkit.control.admission import Admission
-from labkit.control.plugins import amounts
-from labkit.control.plugins.amounts import Amounts
 from labkit.control.store import Raw, Store, key_of
 from labkit.control.watch import Event
 from labkit.errors import ApiError

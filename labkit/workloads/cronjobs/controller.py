@@ -75,7 +75,7 @@ class CronJobs:
 
     def _follow(self, cron: Raw, jobs: Sequence[Raw], status: Raw) -> None:
         """Keep the list of active Jobs, and the time of the last success."""
-        active = {ref["uid"]: ref for ref in status.get("active", ())}
+        active = {ref["uid"]: ref for ref in status.get("active", ()) if "uid" in ref}
         for job in jobs:
             uid, name = job["metadata"]["uid"], job["metadata"]["name"]
             over = next((kind for kind in ("Complete", "Failed") if _is(job, kind)), "")

@@ -5,6 +5,7 @@ Source: kubernetes/pkg/controller/job/indexed_job_utils.go of v1.34.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,15 +13,18 @@ Raw = dict[str, Any]
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 """Annotation and label of a pod of an Indexed Job."""
+NUMBER = re.compile(r"\d{1,10}", re.ASCII)
 VARIABLE = "JOB_COMPLETION_INDEX"
 
 
-def parse(text: str) -> set[int]:
+def parse(text: str, below: int) -> set[int]:
+    """The indexes that there are of those in a text; none for a text that names no indexes."""
     found: set[int] = set()
-    for part in text.split(","):
-        if part:
-            first, _, last = part.partition("-")
-            found.update(range(int(first), int(last or first) + 1))
+    for part in text.split(",") if text else ():
+        ends = part.split("-")
+        if len(ends) > 2 or not all(NUMBER.fullmatch(end) for end in ends):
+            return set()
+        found.update(range(int(ends[0]), min(int(ends[-1]) + 1, below)))
     return found
 
 

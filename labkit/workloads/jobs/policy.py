@@ -36,8 +36,8 @@ def verdict(job: Raw, pod: Raw) -> Verdict:
 def success(job: Raw, completed: set[int]) -> str:
     """Which rule of `successPolicy` the completed indexes satisfy, in words; empty where none does."""
     for number, rule in enumerate(job["spec"].get("successPolicy", {}).get("rules", ())):
-        counted = completed & indexes.parse(rule["succeededIndexes"]) if "succeededIndexes" in rule else completed
-        named = indexes.parse(rule.get("succeededIndexes", ""))
+        named = indexes.parse(rule.get("succeededIndexes", ""), job["spec"]["completions"])
+        counted = completed & named if "succeededIndexes" in rule else completed
         if len(counted) >= rule.get("succeededCount", len(named)):
             return f"Matched rules at index {number}"
     return ""

@@ -43,8 +43,8 @@ def tally(job: Raw, found: Sequence[Raw], *, all_failed: bool) -> Tally:
     """Count a Job's pods; with `all_failed`, those that are still to end count as failed, for the Job has."""
     status, indexed = job.get("status", {}), is_indexed(job)
     counted, succeeded, failed, why = [], int(status.get("succeeded", 0)), int(status.get("failed", 0)), ""
-    completed = indexes.parse(status.get("completedIndexes", ""))
-    lost = indexes.parse(status.get("failedIndexes", ""))
+    most = job["spec"].get("completions", 0) if indexed else 0
+    completed, lost = (indexes.parse(status.get(name, ""), most) for name in ("completedIndexes", "failedIndexes"))
     for pod in found:
         if not is_tracked(pod):
             continue

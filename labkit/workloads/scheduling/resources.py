@@ -1,53 +1,34 @@
 """What pods ask for and what nodes have: CPU in thousandths, all else in whole units; ports of the node.
 
-Source: k8s.io/component-helpers/resource/helpers.go (PodRequests), pkg/scheduler/framework/types.go (HostPortInfo) of
-v1.34.
+Source: pkg/scheduler/framework/types.go (Resource, HostPortInfo) of v1.34.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from labkit.api import quantity
+from labkit.api import amounts, quantity
+from labkit.api.amounts import Amounts
 
 Raw = dict[str, Any]
 Port = tuple[str, str, int]
 """(address, protocol, port)"""
 
-THOUSANDTH = Fraction(1, 1000)
+UNITS = {"cpu": Fraction(1, 1000)}
 ANY = "0.0.0.0"
 
 
-def amounts(resources: Mapping[str, Any]) -> Counter[str]:
-    """A resource list as whole numbers."""
-    return Counter(
-        {
-            name: quantity.ceiling(amount, THOUSANDTH if name == "cpu" else Fraction(1))
-            for name, amount in resources.items()
-        }
-    )
+def whole(resources: Amounts) -> Counter[str]:
+    """Exact amounts as whole numbers, rounded up."""
+    return Counter({name: quantity.whole(amount, UNITS.get(name, Fraction(1))) for name, amount in resources.items()})
 
 
 def requests(spec: Raw) -> Counter[str]:
-    """What a pod occupies: its containers together with its sidecars, or the largest init container, and overhead."""
-    total: Counter[str] = Counter()
-    for container in spec.get("containers", ()):
-        total.update(_requests(container))
-    sidecars: Counter[str] = Counter()
-    largest: Counter[str] = Counter()
-    for container in spec.get("initContainers", ()):
-        if container.get("restartPolicy") == "Always":
-            sidecars.update(_requests(container))
-            largest |= sidecars
-        else:
-            largest |= sidecars + _requests(container)
-    total.update(sidecars)
-    total |= largest
-    total.update(amounts(spec.get("overhead", {})))
-    return total
+    """What a pod occupies."""
+    return whole(amounts.of_pod(spec, "requests"))
 
 
 def host_ports(spec: Raw) -> list[Port]:
@@ -69,7 +50,3 @@ def clash(wanted: Iterable[Port], taken: Iterable[Port]) -> bool:
         for address, protocol, port in wanted
         for other, other_protocol, other_port in used
     )
-
-
-def _requests(container: Raw) -> Counter[str]:
-    return amounts((container.get("resources") or {}).get("requests") or {})

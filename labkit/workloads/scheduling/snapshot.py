@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from labkit.api import amounts
 from labkit.control.store import Store
 from labkit.control.watch import Event
 from labkit.workloads.ownership import controller_of
 from labkit.workloads.pods import has_ended, is_terminating
-from labkit.workloads.scheduling.resources import Port, amounts, host_ports, requests
+from labkit.workloads.scheduling.resources import Port, host_ports, requests, whole
 
 Raw = dict[str, Any]
 
@@ -40,7 +41,7 @@ class NodeState:
         """The node is as this object says."""
         self.raw = raw
         status = raw.get("status", {})
-        self.allocatable = amounts(status["allocatable"]) if "allocatable" in status else None
+        self.allocatable = whole(amounts.parsed(status["allocatable"])) if "allocatable" in status else None
 
     def without(self, uids: Iterable[str]) -> NodeState:
         """The node as it would be without these pods."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.api import manifest, source
-from labkit.errors import ManifestError
+from labkit.errors import ApiError, ManifestError
 
 BOOKINFO = Path(__file__).parents[4] / "shared" / "manifests" / "bookinfo.yaml"
 GOOD = """\
@@ -87,8 +87,7 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
         f"  {file}, document 1 (Service web), line 7, spec.ports[0].port: Invalid value: 70000: must be between 1 and "
         "65535, inclusive. Choose a number from 1 to 65535.",
         f'  {file}, document 2 (Pod x), line 12, spce: unknown field "spce". Did you mean "spec"?',
-        f"  {file}, document 2 (Pod x), line 9, spec.containers: Required value. Add a container: a pod runs at least "
-        "one.",
+        f"  {file}, document 2 (Pod x), line 9, spec.containers: Required value. Add containers.",
     ]
     assert error.details["problems"][0] == {
         "field": "spec.ports[0].port",
@@ -226,3 +225,13 @@ def test_any_text_loads_or_is_refused(noise: str, at: int) -> None:
             manifest.load(text)
         except ManifestError as error:
             assert error.message
+
+
+def test_a_conflict_of_owners_says_how_to_win_it() -> None:
+    documents = manifest.load({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
+    cause = {"reason": "FieldManagerConflict", "message": 'conflict with "eve"', "field": ".data.x"}
+    status = {"reason": "Conflict", "message": "Apply failed with 1 conflict", "details": {"causes": [cause]}}
+    error = ApiError("", refused=[{"index": 0, "problems": [], "status": status}])
+    assert "Apply failed with 1 conflict. Leave these fields out, or take them over" in str(
+        manifest.refused(documents, error)
+    )

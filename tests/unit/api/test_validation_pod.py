@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from labkit.api import validation
+from labkit.api import check, validation
 from labkit.api.defaults import default
 from labkit.api.problem import Problem
 
@@ -130,5 +130,5 @@ def test_bad_spec(spec: dict[str, Any], field: str, message: str | None) -> None
 
 
 def test_pod_without_a_spec() -> None:
-    (found,) = validation.problems(default({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}))
+    (found,) = check.problems({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}})
     assert (found.field, found.message) == ("spec.containers", "Required value")

@@ -18,7 +18,7 @@ META = {"name": "x", "namespace": "d", "uid": "u", "creationTimestamp": "1970-01
 
 def test_a_table_whole() -> None:
     o = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": META}
-    found = table(kinds.resource("sa"), [o], 1000.0, metadata={"resourceVersion": "7"})
+    found = table(kinds.Catalogue().find("sa"), [o], 1000.0, metadata={"resourceVersion": "7"})
     name, age = found.pop("columnDefinitions")
     assert name.pop("description").startswith("Name must be unique within a namespace.")
     assert age.pop("description").startswith("CreationTimestamp is a timestamp representing the server time")
@@ -39,26 +39,26 @@ def test_a_table_whole() -> None:
 
 def test_what_of_its_object_a_row_carries() -> None:
     o = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": META}
-    sa = kinds.resource("sa")
+    sa = kinds.Catalogue().find("sa")
     assert "object" not in table(sa, [o], 0, "None")["rows"][0]
     assert table(sa, [o], 0, "Object")["rows"][0]["object"] is o
 
 
 def test_a_watch_sends_the_columns_once() -> None:
-    assert table(kinds.resource("sa"), [], 0, headers=False)["columnDefinitions"] == []
-    assert table(kinds.resource("sa"), [], 0)["rows"] == []
+    assert table(kinds.Catalogue().find("sa"), [], 0, headers=False)["columnDefinitions"] == []
+    assert table(kinds.Catalogue().find("sa"), [], 0)["rows"] == []
 
 
 @pytest.mark.parametrize(("phase", "reason"), [("Succeeded", "Succeeded"), ("Failed", "Failed"), ("Running", None)])
 def test_rows_of_pods_that_ended_say_so(phase: str, reason: str | None) -> None:
     o = {"metadata": META, "spec": {"containers": [{"name": "c"}]}, "status": {"phase": phase}}
-    conditions = table(kinds.resource("po"), [o], 0)["rows"][0].get("conditions", [])
+    conditions = table(kinds.Catalogue().find("po"), [o], 0)["rows"][0].get("conditions", [])
     assert [c["reason"] for c in conditions] == ([reason] if reason else [])
 
 
 @pytest.mark.parametrize("kind", ["Role", "ClusterRole", "LimitRange", "CustomResourceDefinition"])
 def test_a_kind_without_printer_shows_its_creation(kind: str) -> None:
-    found = table(kinds.resource(kind), [{"metadata": META}], 1000.0)
+    found = table(kinds.Catalogue().find(kind), [{"metadata": META}], 1000.0)
     assert [(c["name"], c["type"]) for c in found["columnDefinitions"]] == [("Name", "string"), ("Created At", "date")]
     assert found["rows"][0]["cells"] == ["x", "1970-01-01T00:15:00Z"]
 

@@ -172,12 +172,43 @@ def test_what_fails_half_way_is_undone_and_said(monkeypatch: pytest.MonkeyPatch)
     asyncio.run(scenario())
 
 
-def _gracefully(store: Store) -> None:
-    store.delete("Pod", "default", "one")
+def test_a_node_that_is_cut_off_says_what_has_ended_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        bed = Bed(monkeypatch)
+        for name, seconds in (("leaves", 900), ("late", 1), ("removed", 900), ("stays", 900)):
+            bed.store.create(pod(name, activeDeadlineSeconds=seconds))
+        await bed.idle()
+        _gracefully(bed.store, "leaves")
+        bed.kubelet.silent = lambda node: True
+        while "default/late" in [place.name for place in bed.kubelet.places()]:
+            await asyncio.sleep(0.01)
+        await bed.idle()
+        assert "deletionTimestamp" in bed.store.get("Pod", "default", "leaves")["metadata"]
+        assert bed.status("late")["phase"] == "Running"
+        assert bed.events("late") == []
+        _by_force(bed.store, "removed")
+        await bed.idle()
+        assert sorted(place.name for place in bed.kubelet.places()) == ["default/removed", "default/stays"]
+        bed.kubelet.silent = lambda node: False
+        bed.kubelet.rejoin("node-1")
+        await bed.idle()
+        assert [raw["metadata"]["name"] for raw in bed.store.list("Pod")] == ["late", "stays"]
+        assert (bed.status("late")["phase"], bed.status("late")["reason"]) == ("Failed", "DeadlineExceeded")
+        assert [place.name for place in bed.kubelet.places()] == ["default/stays"]
+        for name in ("late", "stays"):
+            _gracefully(bed.store, name)
+        await bed.idle()
+        bed.nothing_left()
+
+    asyncio.run(scenario())
 
 
-def _by_force(store: Store) -> None:
-    store.delete("Pod", "default", "one", grace=0)
+def _gracefully(store: Store, name: str = "one") -> None:
+    store.delete("Pod", "default", name)
+
+
+def _by_force(store: Store, name: str = "one") -> None:
+    store.delete("Pod", "default", name, grace=0)
 
 
 @pytest.mark.parametrize("delete", [_gracefully, _by_force])

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from labkit.api.problem import Problem
-from labkit.control.apply import LAST_APPLIED, apply
+from labkit.control.admission import Options
+from labkit.control.apply import LAST_APPLIED, Way, apply
 from labkit.control.fields import server_side_apply
 from labkit.control.store import copy
 from labkit.errors import ApiError
@@ -186,3 +187,23 @@ def test_an_apply_on_the_server_goes_on_from_there(admission, make):
     live = admission.store.get("ConfigMap", "default", "c")
     made = server_side_apply(live, make("ConfigMap", "c", data={"a": "2"}), "kubectl", False, "2025-01-31T12:00:00Z")
     assert made["data"] == {"a": "2"}
+
+
+def test_server_side_apply_reports_itself_and_names_who_owns_a_field(admission):
+    way = Way(namespace="kube-system", server_side=True)
+    given = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1"}}
+    assert apply(admission, [given], way) == [
+        {"kind": "ConfigMap", "namespace": "kube-system", "name": "a", "result": "serverside-applied"}
+    ]
+    stored = admission.store.get("ConfigMap", "kube-system", "a")
+    (owner,) = stored["metadata"]["managedFields"]
+    assert (owner["manager"], owner["operation"]) == ("kubectl", "Apply")
+    assert "annotations" not in stored["metadata"]
+    apply(admission, [given], way)
+    assert admission.store.get("ConfigMap", "kube-system", "a") is stored
+    admission.replace({**stored, "data": {"x": "2"}}, Options(manager="eve"))
+    with pytest.raises(ApiError, match=r'conflict with "eve" using v1.*\.data\.x') as refused:
+        apply(admission, [given], way)
+    assert refused.value.details["status"]["details"]["causes"][0]["reason"] == "FieldManagerConflict"
+    apply(admission, [given], Way("kube-system", server_side=True, force=True))
+    assert admission.store.get("ConfigMap", "kube-system", "a")["data"] == {"x": "1"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labkit.api.kinds import resource
+from labkit.api.kinds import Catalogue
 from labkit.api.problem import invalid
 from labkit.api.resources import Resource
 from labkit.control import refusals, status
@@ -40,7 +40,7 @@ GATEWAY = Resource("Gateway", "gateway.networking.k8s.io/v1", "gateways", custom
         (refusals.unauthorized(), 401, "Unauthorized", "Unauthorized"),
         (refusals.denied("eve", "list", "Pod", "default"), 403, "Forbidden",
          'pods is forbidden: User "eve" cannot list resource "pods" in API group "" in the namespace "default"'),
-        (refusals.denied("eve", "get", resource("deploy"), "default", "web", "scale"), 403, "Forbidden",
+        (refusals.denied("eve", "get", Catalogue().find("deploy"), "default", "web", "scale"), 403, "Forbidden",
          'deployments.apps "web" is forbidden: User "eve" cannot get resource "deployments/scale" in API group "apps" '
          'in the namespace "default"'),
         (refusals.denied("eve", "list", "Node", why="no"), 403, "Forbidden",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labkit.api.objects import Pod, Service
-from labkit.control.store import Store, copy
+from labkit.control.store import Store, copy, key_of
 from labkit.errors import ApiError
 
 SPEC = {"ports": [{"port": 80}]}
@@ -86,6 +86,25 @@ def test_labels_do_not_raise_generation(store, make):
     store.create(make("Pod", "a", spec={"containers": []}))
     changed = store.update("Pod", "default", "a", lambda pod: pod["metadata"].update(labels={"a": "b"}))
     assert changed["metadata"]["generation"] == 1
+
+
+def test_what_a_generation_counts_depends_on_the_kind(store, make):
+    def rises(made, change):
+        before = store.create(made)
+        assert before["metadata"]["generation"] == 1
+        return store.update(*key_of(before), change)["metadata"]["generation"] == 2
+
+    group = "discovery.k8s.io/v1"
+    slices = [make("EndpointSlice", name, version=group, addressType="IPv4", endpoints=[]) for name in "abc"]
+    assert rises(slices[0], lambda raw: raw.update(endpoints=[{"addresses": ["10.0.0.1"]}]))
+    assert rises(slices[1], lambda raw: raw["metadata"].update(labels={"a": "b"}))
+    assert not rises(slices[2], lambda raw: raw["metadata"].update(annotations={"a": "b"}))
+    urgent = make("PriorityClass", "urgent", "", "scheduling.k8s.io/v1", value=7)
+    assert not rises(urgent, lambda raw: raw.update(description="soon"))
+    plain = make("Recipe", "soup", version="kitchen.example/v1", steps=["boil"])
+    assert rises(plain, lambda raw: raw.update(steps=["boil", "stir"]))
+    version = "apiextensions.k8s.io/v1"
+    assert rises(make("CustomResourceDefinition", "a.b.c", "", version), lambda raw: raw.update(spec={"group": "b.c"}))
 
 
 def test_client_cannot_change_identity(store, make):

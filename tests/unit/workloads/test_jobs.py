@@ -265,7 +265,13 @@ def test_manual_selector(plane):
 
 @given(st.sets(st.integers(0, 60)))
 def test_index_texts(numbers):
-    assert indexes.parse(indexes.written(numbers)) == numbers
+    assert indexes.parse(indexes.written(numbers), 61) == numbers
+    assert indexes.parse(indexes.written(numbers), 30) == {number for number in numbers if number < 30}
+
+
+@pytest.mark.parametrize("text", ["b", "1,b", "1-", "-", "1,,2", "٣"])
+def test_no_index_texts(text):
+    assert indexes.parse(text, 10) == set()
 
 
 def test_index_text_is_the_real_one():

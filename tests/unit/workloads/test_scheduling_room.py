@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.api import quantity
+from labkit.api import amounts, quantity
 from labkit.workloads.scheduling import resources
 
 from .conftest import bare_pod
@@ -139,13 +139,27 @@ def test_no_quantities(text):
         quantity.value(text)
 
 
-def test_requests_of_init_containers_and_sidecars():
-    def container(cpu, **more):
-        return {"resources": {"requests": {"cpu": cpu}}, **more}
+def container(cpu, field="requests", **more):
+    return {"resources": {field: {"cpu": cpu}}, **more}
 
+
+def test_requests_of_init_containers_and_sidecars():
     spec = {
         "containers": [container("1"), container("500m")],
         "initContainers": [container("2"), container("1", restartPolicy="Always"), container("3")],
         "overhead": {"cpu": "10m"},
     }
     assert resources.requests(spec)["cpu"] == 4010  # the last init container runs beside the sidecar
+
+
+def test_requests_are_rounded_once_all_are_summed():
+    spec = {"containers": [container("100u"), container("100u")]}
+    assert resources.requests(spec) == {"cpu": 1}
+
+
+def test_a_pod_may_ask_for_something_as_a_whole():
+    whole = {"requests": {"cpu": "2", "example.com/gpu": "1"}}  # only the first may stand there
+    spec = {"containers": [container("500m")], "resources": whole, "overhead": {"cpu": "1", "memory": "1Ki"}}
+    assert amounts.of_pod(spec, "requests") == {"cpu": 3, "memory": 1024}
+    assert amounts.of_pod(spec, "limits") == {}  # overhead is no limit of its own
+    assert amounts.of_pod({**spec, "containers": [container("4", "limits")]}, "limits") == {"cpu": 5}
