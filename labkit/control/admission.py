@@ -14,6 +14,7 @@ import msgspec
 
 from labkit.api import convert, pruning, schema, validation
 from labkit.api.defaults import default
+from labkit.api.defaults.omission import compact_metadata
 from labkit.api.problem import REQUIRED, Problem
 from labkit.api.resources import Resource
 from labkit.api.validation import meta
@@ -164,7 +165,7 @@ class Admission:
         if self.custom.find(raw["apiVersion"], raw["kind"]) is None:
             return default(convert.to_stored(raw))
         made = self.custom.complete(raw)
-        metadata = made["metadata"] = made.get("metadata") or {}
+        metadata = made["metadata"] = compact_metadata(made.get("metadata") or {})
         if self.resource(raw).namespaced and not metadata.get("namespace"):
             metadata["namespace"] = "default"
         return made

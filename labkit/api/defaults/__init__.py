@@ -6,10 +6,10 @@ Source: pkg/apis/*/v1/defaults.go of Kubernetes v1.34.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from labkit.api.defaults import others, pods, services, workloads
 from labkit.api.defaults.fields import Fields, fill
+from labkit.api.defaults.omission import compact
 from labkit.api.kinds import BY_KIND
 from labkit.api.schema import has_spec
 
@@ -19,10 +19,10 @@ __all__ = ["default"]
 def default(obj: Fields) -> Fields:
     """A new object with the API server's defaults; the given one stays as it is. Types must be right.
 
-    Null fields are dropped, as the server drops them. Twice is the same as once. A namespaced object without a
-    namespace gets `default`; one of a kind with a `spec` has one.
+    Null fields, empty lists and empty maps are dropped, as the server drops them. Twice is the same as once. A
+    namespaced object without a namespace gets `default`; one of a kind with a `spec` has one.
     """
-    made: Fields = _copy(obj)
+    made: Fields = compact(obj)
     kind = made.get("kind", "")
     meta = made.setdefault("metadata", {})
     if kind in BY_KIND and BY_KIND[kind].namespaced:
@@ -33,15 +33,6 @@ def default(obj: Fields) -> Fields:
     if complete is not None:
         complete(made)
     return made
-
-
-def _copy(value: Any) -> Any:
-    """A deep copy without the null fields."""
-    if isinstance(value, dict):
-        return {n: child if type(child) is str else _copy(child) for n, child in value.items() if child is not None}
-    if isinstance(value, list):
-        return [_copy(child) for child in value]
-    return value
 
 
 DEFAULTS: dict[str, Callable[[Fields], None]] = {

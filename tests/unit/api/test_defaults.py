@@ -135,3 +135,25 @@ def test_nulls_are_dropped() -> None:
     obj = default({"kind": "Pod", "metadata": {"name": "x", "creationTimestamp": None}, "spec": {"nodeName": None}})
     assert "creationTimestamp" not in obj["metadata"]
     assert "nodeName" not in obj["spec"]
+
+
+def test_empty_lists_and_maps_are_left_out_and_empty_structs_are_not() -> None:
+    container = {"name": "c", "image": "nginx", "env": [], "args": [], "resources": {"limits": {}}}
+    made = default(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "web", "labels": {}, "annotations": {"a": ""}, "finalizers": [], "managedFields": []},
+            "spec": {"containers": [container], "nodeSelector": {}, "volumes": [{"name": "v", "emptyDir": {}}]},
+            "status": {"conditions": []},
+        }
+    )
+    assert made["metadata"] == {"name": "web", "namespace": "default", "annotations": {"a": ""}, "managedFields": []}
+    assert "nodeSelector" not in made["spec"] and made["spec"]["volumes"] == [{"name": "v", "emptyDir": {}}]
+    assert not {"env", "args"} & set(made["spec"]["containers"][0])
+    assert made["spec"]["containers"][0]["resources"] == {}
+    assert made["status"] == {"conditions": []}
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "r"}, "rules": []}
+    assert default(role)["rules"] == []
+    emptied = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {}}
+    assert "data" not in default(emptied)
