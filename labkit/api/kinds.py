@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from labkit.api.problem import Problem, nearest, required
-from labkit.api.resources import ALSO_SERVED, CREATED_ONLY, RBAC, STORED, Resource
+from labkit.api.resources import ALSO_SERVED, COMPUTED, CREATED_ONLY, RBAC, STORED, Resource
 from labkit.errors import NotFound
 
 __all__ = ["BY_KIND", "RBAC", "RESOURCES", "Catalogue", "Resource", "problems", "store_kind"]
@@ -18,7 +18,7 @@ __all__ = ["BY_KIND", "RBAC", "RESOURCES", "Catalogue", "Resource", "problems", 
 RESOURCES = STORED
 BY_KIND = {r.kind: r for r in RESOURCES}
 _ALSO = {(r.api_version, r.kind) for r in ALSO_SERVED}
-_GROUPS = {r.group for r in (*STORED, *ALSO_SERVED, *CREATED_ONLY)}
+_GROUPS = {r.group for r in (*STORED, *ALSO_SERVED, *CREATED_ONLY, *COMPUTED)}
 
 
 class Catalogue:
@@ -28,7 +28,7 @@ class Catalogue:
         self._served: dict[tuple[str, str], Resource] = {}
         self._kinds: dict[tuple[str, str], Resource] = {}
         self._stored: dict[str, Resource] = {}
-        self.add((*CREATED_ONLY, *ALSO_SERVED, *STORED))
+        self.add((*CREATED_ONLY, *COMPUTED, *ALSO_SERVED, *STORED))
 
     def add(self, resources: Iterable[Resource]) -> None:
         """Serve these too. The last one of a key is the one that `stored` gives."""

@@ -19,6 +19,7 @@ class Resource(msgspec.Struct, frozen=True):
     subresources  those that the lab serves: "status", "scale", "exec"…
     verbs         reviews and the like can only be created; they are not stored
     custom        from a CustomResourceDefinition
+    computed      made up when somebody asks: read like others, not stored
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Resource(msgspec.Struct, frozen=True):
     custom: bool = False
     singular_name: str = ""
     list_name: str = ""
+    computed: bool = False
 
     @property
     def group(self) -> str:
@@ -61,7 +63,7 @@ class Resource(msgspec.Struct, frozen=True):
 
     @property
     def stored(self) -> bool:
-        return "get" in self.verbs
+        return "get" in self.verbs and not self.computed
 
 
 def _cluster(kind: str, api_version: str, plural: str, short: tuple[str, ...] = (), **more: Any) -> Resource:
@@ -140,6 +142,13 @@ CREATED_ONLY = (
     Resource("Binding", "v1", "bindings", verbs=CREATE),
 )
 """Answered, not stored."""
+
+METRICS = "metrics.k8s.io/v1beta1"
+COMPUTED = (
+    _cluster("NodeMetrics", METRICS, "nodes", verbs=("get", "list"), list_name="NodeMetricsList", computed=True),
+    Resource("PodMetrics", METRICS, "pods", verbs=("get", "list"), list_name="PodMetricsList", computed=True),
+)
+"""What `kubectl top` reads."""
 
 COUNTED = frozenset({
     "CronJob", "CustomResourceDefinition", "DaemonSet", "Deployment", "EndpointSlice", "Ingress", "IngressClass", "Job",

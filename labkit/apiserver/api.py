@@ -19,7 +19,8 @@ from labkit.apiserver.access.access import Access
 from labkit.apiserver.access.rbac import Attributes
 from labkit.apiserver.call import Call, Plane, User
 from labkit.apiserver.documents import Documents
-from labkit.apiserver.http.messages import Answer, Reply, Request
+from labkit.apiserver.http.encode import warning
+from labkit.apiserver.http.messages import Answer, Reply, Request, Stream
 from labkit.apiserver.routes import TRUE, Route, parse
 from labkit.apiserver.verbs import deleting, patching, reading, watching, writing
 from labkit.control import refusals, status
@@ -79,7 +80,9 @@ class Api:
         if route is None:
             return self._document(request, user)
         self._access.check(user, route, request.first("fieldSelector"))
-        return self._verb(route)(Call(self._plane, request, route, user))
+        reply = self._verb(route)(Call(self._plane, request, route, user))
+        old = self._plane.admission.custom.warning(route.resource.api_version, route.resource.kind)
+        return _warned(reply, old) if old else reply
 
     def _document(self, request: Request, user: User) -> Reply:
         verb = METHODS.get(request.method, request.method.lower())
@@ -115,6 +118,13 @@ def refusal(code: int) -> Answer:
     if code == HTTPStatus.INTERNAL_SERVER_ERROR:
         return refused(refusals.internal("see the lab's log"))
     return refused(status.refusal(code, "BadRequest", HTTPStatus(code).phrase))
+
+
+def _warned(reply: Reply | Awaitable[Reply], text: str) -> Reply | Awaitable[Reply]:
+    """The reply with a warning before all others: crdHandler of apiextensions-apiserver, for deprecated versions."""
+    if isinstance(reply, Answer):
+        return replace(reply, warnings=(text, *reply.warnings))
+    return replace(reply, headers=(*reply.headers, warning(text))) if isinstance(reply, Stream) else reply
 
 
 def _wants_gzip(request: Request, answer: Answer) -> bool:

@@ -5,14 +5,16 @@ Source: apimachinery/pkg/runtime/serializer; apiserver/pkg/endpoints/handlers/cr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from labkit.api import schema
-from labkit.api.problem import TYPE_INVALID
+from labkit.api.problem import TYPE_INVALID, Problem
 from labkit.api.resources import Resource
 from labkit.apiserver.http.messages import Request
+from labkit.apiserver.repeated import repeated
 from labkit.control import refusals, status
 
 JSON, YAML = "application/json", "application/yaml"
@@ -41,6 +43,21 @@ def value(body: bytes, media: str) -> Any:
 def object_of(request: Request, resource: Resource) -> Raw:
     """The object in a request for a resource, with `apiVersion` and `kind`, which may be left out."""
     return typed(value(request.body, media_type(request)), resource.api_version, resource.kind)
+
+
+def checked(request: Request, resource: Resource, fields: str, warn: Callable[[str], None]) -> Raw:
+    """The same, with a look at keys that are there twice: `fields` is what fieldValidation says of them."""
+    media = media_type(request)
+    found = value(request.body, media)
+    raw = typed(found, resource.api_version, resource.kind)
+    if media == JSON and fields != "Ignore" and (paths := repeated(request.body, found)):
+        said = [f'duplicate field "{path}"' for path in paths]
+        if fields == "Strict":
+            remedy = "Write it once."
+            raise status.undecodable(raw, [Problem(p, text, remedy) for p, text in zip(paths, said, strict=True)])
+        for text in said:
+            warn(text)
+    return raw
 
 
 def typed(found: Any, api_version: str, kind: str) -> Raw:

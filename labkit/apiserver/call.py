@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -65,13 +65,18 @@ class Call:
 
     @cached_property
     def renderer(self) -> Renderer:
+        custom = self.plane.admission.custom
+        columns = custom.columns(self.resource.api_version, self.resource.kind) if self.resource.custom else None
+        return self.rendering(self.resource, self.shown, columns)
+
+    def rendering(
+        self, resource: Resource, shown: Callable[[Raw], Raw], columns: Sequence[Raw] | None = None
+    ) -> Renderer:
+        """Writes objects of a resource in the form that the client asks for. Raises BadRequest, NotAcceptable."""
         include = self.request.first("includeObject")
         if include not in ("", "Object", "Metadata", "None"):
             raise status.bad_request(f"unrecognized includeObject value: {include[:100]!r}")
-        form = negotiate.form(self.request.header("accept"))
-        custom = self.plane.admission.custom
-        columns = custom.columns(self.resource.api_version, self.resource.kind) if self.resource.custom else None
-        return Renderer(self.store, self.resource, self.shown, form, include, columns)
+        return Renderer(self.store, resource, shown, negotiate.form(self.request.header("accept")), include, columns)
 
     def shown(self, stored: Raw) -> Raw:
         """A stored object in the version that is asked for."""

@@ -38,19 +38,19 @@ class Renderer:
         self._store = store
         self._resource = resource
         self._shown = shown
-        self._form = form
+        self.form = form
         self._include: Any = include or "Metadata"
         self._columns = columns
         self._headed = False
 
     def one(self, raw: Raw, status: int = 200, warnings: Sequence[str] = ()) -> Answer:
-        body = self._text(raw) if self._form == "object" else encode(self._value([raw], {}, single=True))
-        return Answer(body + b"\n", status, negotiate.content_type(self._form, False), warnings=tuple(warnings))
+        body = self._text(raw) if self.form == "object" else encode(self._value([raw], {}, single=True))
+        return Answer(body + b"\n", status, negotiate.content_type(self.form, False), warnings=tuple(warnings))
 
     def many(self, objects: Sequence[Raw], metadata: Raw) -> Answer:
         """A list with this metadata."""
-        kind = negotiate.content_type(self._form, True)
-        if self._form != "object":
+        kind = negotiate.content_type(self.form, True)
+        if self.form != "object":
             return Answer(encode(self._value(objects, metadata, single=False)) + b"\n", kind=kind)
         head = {"kind": self._resource.list_kind, "apiVersion": self._resource.api_version, "metadata": metadata}
         items = b",".join([self._text(raw) for raw in objects])
@@ -58,7 +58,7 @@ class Renderer:
 
     def event(self, change: str, raw: Raw) -> bytes:
         """One line of a watch."""
-        if self._form == "object":
+        if self.form == "object":
             return b'{"type":"%b","object":%b}\n' % (change.encode(), self._text(raw))
         return encode({"type": change, "object": self._value([raw], {}, single=True)}) + b"\n"
 
@@ -68,7 +68,7 @@ class Renderer:
         if end_of_initial:
             metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
         raw = {"kind": self._resource.kind, "apiVersion": self._resource.api_version, "metadata": metadata}
-        if self._form == "metadata":
+        if self.form == "metadata":
             raw |= {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
         return encode({"type": "BOOKMARK", "object": raw}) + b"\n"
 
@@ -79,7 +79,7 @@ class Renderer:
     def _value(self, objects: Sequence[Raw], metadata: Raw, single: bool) -> Raw:
         """Objects as a table, or as their metadata."""
         shown = [self._shown(raw) for raw in objects]
-        if self._form == "metadata":
+        if self.form == "metadata":
             return partial(shown[0]) if single else partial_list(shown, metadata)
         if single:
             metadata = {"resourceVersion": shown[0]["metadata"].get("resourceVersion", "")}

@@ -18,6 +18,7 @@ from labkit.apiserver.streams import portforward as served
 from labkit.apiserver.streams.ends import Process
 from labkit.apiserver.streams.spdy_frames import ProtocolError
 from labkit.apiserver.streams.taken import Taken
+from labkit.cluster.containers import chosen
 from labkit.cluster.streams import Streams
 from labkit.control import status
 from labkit.control.store import Raw
@@ -47,7 +48,7 @@ def _converse(
     call: Call, wanted: command.Options, place: Find, start: Callable[[Place, str, str], Awaitable[Process]]
 ) -> Reply:
     pod, title = _pod(call)
-    container = _container(pod, wanted.container)
+    container = chosen(pod, wanted.container)
     accepted = handshake.accept(call.request.headers, handshake.COMMAND_CHANNELS, handshake.COMMAND_STREAMS)
     where = place(title)
     if where is None:
@@ -99,24 +100,6 @@ def _options(call: Call) -> command.Options:
         return command.options(call.request.query)
     except ProtocolError as error:
         raise status.bad_request(error.message) from error
-
-
-def _container(pod: Raw, name: str) -> str:
-    """The container that is meant. Raises `ApiError` where that is none, or could be several."""
-    spec, title = pod["spec"], pod["metadata"]["name"]
-    main, init = ([c["name"] for c in spec.get(kind, ())] for kind in ("containers", "initContainers"))
-    ephemeral = [c["name"] for c in spec.get("ephemeralContainers", ())]
-    if name:
-        if name not in (*main, *init, *ephemeral):
-            raise status.bad_request(f"container {name} is not valid for pod {title}")
-        return name
-    if len(main) == 1:
-        return str(main[0])
-    also = f" or one of the init containers: [{' '.join(init)}]" if init else ""
-    also += f" or one of the ephemeral containers: [{' '.join(ephemeral)}]" if ephemeral else ""
-    raise status.bad_request(
-        f"a container name must be specified for pod {title}, choose one of: [{' '.join(main)}]{also}"
-    )
 
 
 def _obstacle(pod: Raw, name: str) -> str:

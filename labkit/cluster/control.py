@@ -23,6 +23,7 @@ from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kept import missing, resume
 from labkit.cluster.logs import Logs
 from labkit.cluster.looking import Looking
+from labkit.cluster.metrics import Metrics
 from labkit.cluster.node_agents import NodeAgents
 from labkit.cluster.nodes import registered
 from labkit.cluster.plane import Plane
@@ -136,7 +137,7 @@ class Control:
 
     def _duties(self) -> Duties:
         """What the API server leaves to the nodes and controllers."""
-        streams = subresources.handlers(self._streams, self._agents.kubelet.place)
+        streams = subresources.handlers(self._streams, self._agents.kubelet.place, Metrics(self.roles))
         return Duties(self._logs.logs, partial(evict, self._plane.store), streams)
 
     def _tell_dns(self, event: Event) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
 from labkit.apiserver.duties import LogOptions
+from labkit.cluster.containers import chosen
 from labkit.control import status
 from labkit.control.store import Raw, Store
 from labkit.errors import NotFound
@@ -32,7 +33,7 @@ class Logs:
         pod = next((p for p in self._store.list("Pod") if p["metadata"]["uid"] == pod_uid), None)
         if pod is None:
             raise NotFound(f"no pod has the uid {pod_uid}")
-        name = container or _only(pod)
+        name = chosen(pod, container)
         _check(pod, name, options.previous)
         try:
             opened = await self._roles["workload"].call(
@@ -82,24 +83,8 @@ async def _nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
-def _only(pod: Raw) -> str:
-    """The container that is meant where none is named."""
-    names, init = _names(pod, "containers"), _names(pod, "initContainers")
-    if len(names) + len(init) == 1:
-        return names[0]
-    preferred = pod["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/default-container")
-    if preferred in names:
-        return str(preferred)
-    text = f"a container name must be specified for pod {pod['metadata']['name']}, choose one of: [{' '.join(names)}]"
-    if init:
-        text += f" or one of the init containers: [{' '.join(init)}]"
-    raise status.bad_request(text)
-
-
 def _check(pod: Raw, name: str, previous: bool) -> None:
     title = pod["metadata"]["name"]
-    if name not in (*_names(pod, "containers"), *_names(pod, "initContainers")):
-        raise status.bad_request(f"container {name} is not valid for pod {title}")
     if not pod["spec"].get("nodeName"):
         raise status.bad_request(f"pod {title} does not have a host assigned")
     told = pod.get("status", {})
@@ -112,7 +97,3 @@ def _check(pod: Raw, name: str, previous: bool) -> None:
     elif "running" not in state and "terminated" not in state and "terminated" not in last:
         reason = state.get("waiting", {}).get("reason", "ContainerCreating")
         raise status.bad_request(f'container "{name}" in pod "{title}" is waiting to start: {reason}')
-
-
-def _names(pod: Raw, field: str) -> list[str]:
-    return [container["name"] for container in pod["spec"].get(field) or ()]

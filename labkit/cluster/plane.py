@@ -10,6 +10,7 @@ from typing import Any
 from labkit.api.problem import Problem, invalid
 from labkit.apiserver.access import bootstrap
 from labkit.apiserver.access.aggregation import Aggregation
+from labkit.apiserver.discovery.registrations import Registrations
 from labkit.cluster.kept import missing, restore
 from labkit.cluster.work import Work
 from labkit.control import plugins
@@ -58,12 +59,14 @@ class Plane:
         for kind in (*SCALED, "Job"):
             self.admission.validate(kind, _affordable)
         self.root_certificates = RootCertificates(self.store)
+        registrations = Registrations(self.store)
         every: list[Controller] = [
             Namespaces(self.store),
             Definitions(self.store),
             ServiceAccounts(self.store),
             self.root_certificates,
             Aggregation(self.store),
+            registrations,
             ResourceQuotas(self.store),
             GarbageCollector(self.store),
             *controllers.workloads(self.store, self.admission.create),
@@ -81,6 +84,7 @@ class Plane:
         create_classes(self.admission)
         for raw in missing(self.store, bootstrap.objects()):
             self.store.create(raw)
+        registrations.reconcile("all")
 
     def handlers(self) -> dict[str, Handler]:
         return {"apply": self.apply, "get": self.get, "list": self.list, "scale": self.scale}

@@ -1,13 +1,14 @@
-"""Subresources of pods that the API serves with the help of the nodes: by what `labkit.apiserver.api` calls them.
+"""What the API serves with the help of the nodes: subresources of pods, metrics; by its names for them.
 
 What they need is imported when the first client asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
+from labkit.cluster.metrics import Metrics
 from labkit.cluster.streams import Streams
 from labkit.net.place import Place
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from labkit.apiserver.http.messages import Reply
 
 
-def handlers(streams: Streams, place: Callable[[str], Place | None]) -> Mapping[str, Verb]:
+def handlers(streams: Streams, place: Callable[[str], Place | None], metrics: Metrics) -> Mapping[str, Verb]:
     """`place` finds where a pod runs, by `namespace/name`."""
 
     def exec_(call: Call) -> Reply:
@@ -35,4 +36,20 @@ def handlers(streams: Streams, place: Callable[[str], Place | None]) -> Mapping[
 
         return connect.portforward(call, streams, place)
 
-    return {"pods/attach": attach, "pods/exec": exec_, "pods/portforward": portforward}
+    def pod_metrics(call: Call) -> Awaitable[Reply]:
+        from labkit.apiserver.verbs.metrics import pods
+
+        return pods(call, metrics.all)
+
+    def node_metrics(call: Call) -> Awaitable[Reply]:
+        from labkit.apiserver.verbs.metrics import nodes
+
+        return nodes(call, metrics.all)
+
+    return {
+        "nodes.metrics.k8s.io": node_metrics,
+        "pods.metrics.k8s.io": pod_metrics,
+        "pods/attach": attach,
+        "pods/exec": exec_,
+        "pods/portforward": portforward,
+    }

@@ -31,11 +31,13 @@ class Index:
 
     def move(self, key: Key, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         """The object of `key` was `old` and is `new`; None where there is none."""
-        before = set() if old is None else set(self._values(old))
-        after = set() if new is None else set(self._values(new))
-        for value in before - after:
+        before = [] if old is None else list(self._values(old))
+        after = [] if new is None else list(self._values(new))
+        if before == after:
+            return
+        for value in {*before}.difference(after):
             self._keys[value].discard(key)
             if not self._keys[value]:
                 del self._keys[value]
-        for value in after - before:
+        for value in after:
             self._keys.setdefault(value, set()).add(key)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from labkit.api import unmarshal
 from labkit.api.kinds import BY_KIND
 from labkit.api.problem import Problem
 from labkit.api.resources import Resource
@@ -57,11 +58,15 @@ def bad_request(why: str) -> ApiError:
 
 
 def undecodable(raw: dict[str, Any], problems: Sequence[Problem]) -> ApiError:
-    """An object of the wrong shape. Source: transformDecodeError of apiserver/pkg/endpoints/handlers/rest.go."""
+    """An object of the wrong shape: what cannot be decoded at all comes before what strictness finds.
+
+    Source: transformDecodeError of apiserver/pkg/endpoints/handlers/rest.go.
+    """
     kind, version = raw.get("kind"), str(raw.get("apiVersion", "")).rpartition("/")[2]
-    texts = [p.message if "unknown field" in p.message else text(p) for p in problems]
+    texts = [p.message if p.message.startswith(("unknown field", "duplicate field")) else text(p) for p in problems]
     what = f'{kind} in version "{version}" cannot be handled as a {kind}: ' if kind and version else ""
-    error = bad_request(f"{what}strict decoding error: {', '.join(texts)}")
+    undecoded = next(filter(None, (unmarshal.said(raw, problem) for problem in problems)), "")
+    error = bad_request(what + (undecoded or f"strict decoding error: {', '.join(texts)}"))
     error.details["problems"] = msgspec.to_builtins(problems)
     return error
 

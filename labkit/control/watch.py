@@ -51,7 +51,8 @@ class Watches:
     def announce(self, kind: str, event: Event) -> None:
         """Queue the event for everybody who watches `kind`, which is what the store keeps the object under."""
         self._watches = [watch for watch in self._watches if watch.active]
-        self._waiting.extend((watch, event) for watch in self._watches if watch.kinds is None or kind in watch.kinds)
+        told = [(watch, event) for watch in self._watches if watch.kinds is None or kind in watch.kinds]
+        self._waiting.extend(told)
 
     def dispatch(self) -> None:
         """Call back for what waits. A call from within a callback returns at once: the outer one goes on with it.

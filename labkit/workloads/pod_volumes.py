@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import suppress
 
 from labkit.api.objects import Container, Pod, ServiceAccountTokenProjection
 from labkit.control.root_ca import NAME as ROOT_CA
@@ -18,6 +17,8 @@ from labkit.workloads.volume_files import VolumeFiles
 
 RENEWAL = 0.8
 """The part of a token's life after which the kubelet asks for another one (pkg/kubelet/token/token_manager.go)."""
+RETRY = 60.0
+"""Seconds after which it asks again for what it did not get."""
 
 Tokens = Callable[[str, int], Awaitable[str]]
 """A token of the pod's ServiceAccount for an audience (empty: the API server), valid for so many seconds."""
@@ -69,8 +70,11 @@ class PodVolumes:
         self._pod = pod or self._pod
         async with self._making:
             if self._made:
-                with suppress(CommandError):  # something is not there any more: what is mounted stays as it is
+                try:
                     await self._write()
+                except CommandError:  # something is not there any more: what is mounted stays as it is
+                    if self._renewal:
+                        self._again_in(RETRY)
 
     def remove(self) -> None:
         """Nothing of them is left; what claims hold stays."""
@@ -90,8 +94,13 @@ class PodVolumes:
         tokens = {each: await self._tokens(each.audience, each.expiration_seconds) for each in wanted}
         self._files.write(volumes.plan(self._pod, self._facts, self._sources, tokens.__getitem__))
         if wanted:
-            seconds = RENEWAL * min(each.expiration_seconds for each in wanted)
-            self._renewal = asyncio.get_running_loop().call_later(seconds, self._renew)
+            self._again_in(RENEWAL * min(each.expiration_seconds for each in wanted))
+
+    def _again_in(self, seconds: float) -> None:
+        """Renew the tokens then, and not at the time that was set before."""
+        if self._renewal:
+            self._renewal.cancel()
+        self._renewal = asyncio.get_running_loop().call_later(seconds, self._renew)
 
     def _renew(self) -> None:
         self._background.start(self.refresh())

@@ -59,6 +59,17 @@ class Scheduler:
         self._recorder = Recorder(store, SCHEDULER)
         self._snapshot = Snapshot(store)
         self._refused: set[str] = set()
+        self._nominated: dict[str, Raw] = {}
+        store.watch(["Pod"], self._heard)
+
+    def _heard(self, event: Event) -> None:
+        """Remember the pods that wait for the room that was made for them."""
+        raw, uid = event.object, event.object["metadata"]["uid"]
+        waits = raw.get("status", {}).get("nominatedNodeName") and not raw["spec"].get("nodeName")
+        if waits and event.type != "DELETED" and not is_terminating(raw) and not has_ended(raw):
+            self._nominated[uid] = raw
+        else:
+            self._nominated.pop(uid, None)
 
     def keys(self, event: Event) -> Iterable[str]:
         """A pod without a node; all that were refused, where a change may help them."""
@@ -80,7 +91,7 @@ class Scheduler:
         if pod["spec"].get("schedulingGates"):
             conditions.write(self._store, pod, conditions.make("PodScheduled", "False", "SchedulingGated", GATED))
             return
-        nodes = self._snapshot.nodes()
+        nodes = self._with_nominated(pod, self._snapshot.nodes())
         found = obstacles(pod, nodes, self._namespace_labels)
         missing = self._missing_claim(pod)
         if missing:
@@ -92,6 +103,20 @@ class Scheduler:
             return
         self._refused.add(key)
         self._make_room(pod, nodes, found, missing)
+
+    def _with_nominated(self, pod: Raw, nodes: Mapping[str, NodeState]) -> Mapping[str, NodeState]:
+        """The nodes as they will be once those pods are there for which others have to go: their room is taken."""
+        found = dict(nodes)
+        for other in self._nominated.values():
+            name = other["status"]["nominatedNodeName"]
+            if (
+                name in found
+                and key_of(other) != key_of(pod)
+                and preemption.priority(other) >= preemption.priority(pod)
+            ):
+                found[name] = found[name].without(())
+                found[name].put(other)
+        return found
 
     def _best(self, pod: Raw, nodes: Mapping[str, NodeState], fitting: list[str]) -> str:
         owner = controller_of(pod)
@@ -116,7 +141,8 @@ class Scheduler:
     def _make_room(self, pod: Raw, nodes: Mapping[str, NodeState], found: Mapping[str, Obstacle], missing: str) -> None:
         """Preempt pods of lower priority where that helps, and say in any case why there is no node."""
         why = preemption.refusal(pod, nodes)
-        room = None if why else preemption.room(pod, nodes, found, self._namespace_labels)
+        budgets = self._store.list("PodDisruptionBudget")
+        room = None if why else preemption.room(pod, nodes, found, self._namespace_labels, budgets)
         if room:
             self._preempt(pod, room)
             message = _available(found)
@@ -131,11 +157,16 @@ class Scheduler:
     def _preempt(self, pod: Raw, room: Room) -> None:
         why = f"{SCHEDULER}: preempting to accommodate a higher priority pod"
         disruption = conditions.make("DisruptionTarget", "True", "PreemptionByScheduler", why)
-        for victim in room.victims:
+        for victim in (each for each in room.victims if not is_terminating(each)):
             conditions.write(self._store, victim, disruption)
             said = f"Preempted by pod {pod['metadata']['uid']} on node {room.node}"
             self._recorder.event(victim, "Normal", "Preempted", said)
             self._store.delete(*key_of(victim))
+        for other in list(self._nominated.values()):  # the room is not theirs any more
+            if other["status"]["nominatedNodeName"] == room.node and preemption.priority(other) < preemption.priority(
+                pod
+            ):
+                self._store.update(*key_of(other), lambda raw: raw["status"].pop("nominatedNodeName"))
         self._store.update(*key_of(pod), lambda raw: raw["status"].update(nominatedNodeName=room.node))
 
     def _missing_claim(self, pod: Raw) -> str:

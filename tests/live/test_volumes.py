@@ -112,6 +112,18 @@ async def test_a_service_account_s_folder() -> None:
 
 
 @in_sandbox
+async def test_a_token_is_renewed_before_it_ends() -> None:
+    c = Cluster()
+    projected = {"sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 1}}]}
+    await c.start(mounted(k="/k"), volumes=[{"name": "k", "projected": projected}])
+    assert await run(c, "cat /k/token") == "token-1"
+    async with asyncio.timeout(5):
+        while await run(c, "cat /k/token") != "token-3":
+            await asyncio.sleep(0.01)
+    await c.stop()
+
+
+@in_sandbox
 async def test_a_pod_waits_for_what_its_volumes_are_made_of() -> None:
     c = Cluster()
     volumes = [{"name": "c", "configMap": {"name": "late", "items": [{"key": "k", "path": "k"}]}}]

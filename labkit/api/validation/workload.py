@@ -73,6 +73,11 @@ def stateful_set(obj: Fields) -> Iterator[Problem]:
         yield unsupported("spec.podManagementPolicy", spec["podManagementPolicy"], ("OrderedReady", "Parallel"))
     yield from numbers.not_negative(spec, "spec", "revisionHistoryLimit")
     yield from numbers.not_negative(spec.get("ordinals") or {}, "spec.ordinals", "start")
+    for index, claim in enumerate(spec.get("volumeClaimTemplates") or []):
+        if not (claim.get("metadata") or {}).get("name"):
+            yield required(
+                f"spec.volumeClaimTemplates[{index}].metadata.name", remedy="Name it as the volume it is for."
+            )
     yield from _stateful_update(spec["updateStrategy"], "spec.updateStrategy")
     for name, policy in (spec.get("persistentVolumeClaimRetentionPolicy") or {}).items():
         if policy not in ("Retain", "Delete"):

@@ -20,6 +20,7 @@ from labkit.control import refusals, status
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 AUTHENTICATED = "system:authenticated"
 EXTRA = "impersonate-extra-"
+AUTHENTICATION = "authentication.k8s.io"
 
 
 class Access:
@@ -30,9 +31,13 @@ class Access:
         self.tokens = tokens
 
     def user(self, request: Request) -> User:
-        """Raises Unauthorized (401) for a token that is not good, Forbidden for an impersonation."""
+        """Raises Unauthorized (401) for a token that is not good, Forbidden or BadRequest for an impersonation."""
         user = self._bearer(request)
-        return self._impersonated(user, request) if "impersonate-user" in request.headers else user
+        if request.headers.get("impersonate-user"):
+            return self._impersonated(user, request)
+        if more := sorted(name for name in request.headers if name.startswith("impersonate-")):
+            raise status.bad_request(f"requested {', '.join(more)} without impersonating a user")
+        return user
 
     def check(self, user: User, route: Route, fields: str) -> None:
         """Raises Forbidden (403) where the user may not do that."""
@@ -79,6 +84,11 @@ class Access:
             self.demand(user, Attributes("impersonate", "", "users", name=name))
         for group in groups:
             self.demand(user, Attributes("impersonate", "", "groups", name=group))
+        if uid:
+            self.demand(user, Attributes("impersonate", AUTHENTICATION, "uids", name=uid))
+        for key, values in extra.items():
+            for value in values:
+                self.demand(user, Attributes("impersonate", AUTHENTICATION, "userextras", key, name=value))
         if not groups and account:
             groups = ("system:serviceaccounts", f"system:serviceaccounts:{account[2]}")
         if name == ANONYMOUS.name:

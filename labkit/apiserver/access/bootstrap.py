@@ -123,6 +123,8 @@ def objects() -> Iterator[Raw]:
         yield _role(f"system:aggregate-to-{part}", rules, label)
         own = {f"{GROUP}/aggregate-to-{above}": "true"} if above else {}
         yield {**_role(part, [], own), "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": label}]}}
+    metrics = [rule("pods nodes", READ, "metrics.k8s.io")]
+    yield _role("system:aggregated-metrics-reader", metrics, {f"{GROUP}/aggregate-to-view": "true"})
     for name, subjects in BINDINGS.items():
         yield {
             "apiVersion": VERSION,

@@ -106,7 +106,9 @@ class Tokens:
         if time.time() >= claims["exp"] or not wanted & set(claims["aud"]):
             return None
         private = claims["kubernetes.io"]
-        if not all(self._lives(kind, private) for kind in ("pod", "secret")):
+        # A pod's token tells of its node as well, but lives with the pod.
+        bound = [kind for kind in ("pod", "secret") if kind in private] or ["node"]
+        if not all(self._lives(kind, private) for kind in bound):
             return None
         who = private["serviceaccount"]
         return self._account(private["namespace"], who["name"], who["uid"], _extra(claims["jti"], private))
@@ -127,7 +129,7 @@ class Tokens:
         """Whether what a token is bound to is there, or the token is bound to no such thing."""
         if (wanted := private.get(kind)) is None:
             return True
-        found = self._store.find(kind.capitalize(), private["namespace"], wanted["name"])
+        found = self._store.find(kind.capitalize(), "" if kind == "node" else private["namespace"], wanted["name"])
         return found is not None and bool(found["metadata"]["uid"] == wanted["uid"])
 
     def _node(self, pod: Raw) -> Raw | None:

@@ -15,8 +15,13 @@ LAST_CHUNK = b"0\r\n\r\n"
 def answer(value: Answer, keep: bool) -> bytes:
     """The head of a whole answer, and its body."""
     headers: Headers = (("Content-Type", value.kind), ("Content-Length", str(len(value.body))), *value.headers)
-    headers += tuple(("Warning", f"299 - {quoted(text)}") for text in value.warnings)
+    headers += tuple(map(warning, value.warnings))
     return head(value.status, headers, keep) + value.body
+
+
+def warning(text: str) -> tuple[str, str]:
+    """The header that tells it: RFC 7234, 5.5, which kube-apiserver goes on using."""
+    return "Warning", f"299 - {quoted(text)}"
 
 
 def chunked(kind: str, headers: Headers) -> bytes:

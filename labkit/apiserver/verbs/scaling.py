@@ -37,7 +37,7 @@ def scale(call: Call) -> Answer:
     stored = call.shown(call.store.get(*call.route.key))
     before = shown(stored, paths)
     if call.route.verb == "get":
-        return _answer(before)
+        return _answer(call, before)
     wanted = options.writing(call.request)
     if call.route.verb == "update":
         asked = bodies.asked(call.request, VERSION, KIND)
@@ -52,7 +52,7 @@ def scale(call: Call) -> Answer:
     version = (asked.get("metadata") or {}).get("resourceVersion")
     changed = _with(stored, paths.spec, replicas)
     changed = {**changed, "metadata": {**stored["metadata"], "resourceVersion": version or ""}}
-    return _answer(shown(writing.replaced(call, changed, wanted, "scale"), paths))
+    return _answer(call, shown(writing.replaced(call, changed, wanted, "scale"), paths))
 
 
 def shown(raw: Raw, paths: Paths) -> Raw:
@@ -75,8 +75,8 @@ def _paths(call: Call) -> Paths:
     return Paths(*(tuple(filter(None, version.scale.get(name, "").split("."))) for name in named))
 
 
-def _answer(value: Raw) -> Answer:
-    return Answer(msgspec.json.encode(value) + b"\n")
+def _answer(call: Call, value: Raw) -> Answer:
+    return call.rendering(SCALE, dict).one(value, warnings=call.warnings)
 
 
 def _at(raw: Any, path: tuple[str, ...]) -> Any:

@@ -16,7 +16,7 @@ Raw = dict[str, Any]
 
 def create(call: Call) -> Answer:
     wanted = options.writing(call.request)
-    raw = placed(call, bodies.object_of(call.request, call.resource))
+    raw = placed(call, read(call, wanted))
     if raw["metadata"].get("resourceVersion"):
         raise status.bad_request("resourceVersion should not be set on objects to be created")
     call.plane.guard(call, raw, None)
@@ -27,7 +27,7 @@ def create(call: Call) -> Answer:
 def update(call: Call) -> Answer:
     """Replaces an object, or its status."""
     wanted = options.writing(call.request)
-    raw = placed(call, bodies.object_of(call.request, call.resource))
+    raw = placed(call, read(call, wanted))
     return call.renderer.one(replaced(call, raw, wanted), 200, call.warnings)
 
 
@@ -46,6 +46,11 @@ def replaced(call: Call, raw: Raw, wanted: WriteOptions, subresource: str = "") 
 def admitted(call: Call, wanted: WriteOptions, subresource: str = "") -> Options:
     """The request's parameters as admission takes them."""
     return Options(wanted.validation, call.warnings.append, wanted.manager, subresource)
+
+
+def read(call: Call, wanted: WriteOptions) -> Raw:
+    """The object in the request's body."""
+    return bodies.checked(call.request, call.resource, wanted.validation, call.warnings.append)
 
 
 def placed(call: Call, raw: Raw) -> Raw:

@@ -17,7 +17,7 @@ import msgspec
 from labkit.api.objects import Pod
 from labkit.cluster.kubelet.networks import Networks
 from labkit.cluster.kubelet.reports import Reports
-from labkit.cluster.kubelet.running import Running, place
+from labkit.cluster.kubelet.running import Running, place, unprobed
 from labkit.cluster.kubelet.status import Told, Why, creating
 from labkit.cluster.work import Work
 from labkit.cni.plugins import Plugin
@@ -197,7 +197,9 @@ class Kubelet:
         if seconds := pod.spec.active_deadline_seconds:
             running.deadline = asyncio.get_running_loop().call_later(seconds, self._overdue, running)
         try:
-            await self._roles["workload"].call("start_pod", place=where, pod=_probed(raw, running), facts=facts)
+            await self._roles["workload"].call(
+                "start_pod", place=where, pod=unprobed(raw) if running.dns else raw, facts=facts
+            )
             if running.dns:
                 await self._start_dns(running, where)
         except LabError as error:
@@ -286,17 +288,3 @@ class Kubelet:
             host = self._nodes[running.place.node].addresses[0]
             told = Told(running.statuses, running.place.addresses[0], host, running.over, running.failure)
             self._reports.status(uid, running.place.name, told)
-
-
-def _probed(pod: Raw, running: Running) -> Raw:
-    """The pod as its containers are started. CoreDNS has no probes: the lab itself waits until it answers."""
-    if not running.dns:
-        return pod
-    spec = {**pod["spec"], "containers": [_unprobed(c) for c in pod["spec"]["containers"]]}
-    return {**pod, "spec": spec}
-
-
-def _unprobed(container: Raw) -> Raw:
-    if not images.is_dns(container["image"]):
-        return container
-    return {field: value for field, value in container.items() if not field.endswith("Probe")}

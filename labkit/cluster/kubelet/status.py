@@ -77,6 +77,14 @@ def creating(pod: Raw) -> Raw:
     return found
 
 
+def started(pod: Raw, now: str) -> Raw:
+    """The statuses of containers that have been started, where no more is known of them."""
+    found = creating(pod)
+    for status in found["containerStatuses"]:
+        status |= {"state": {"running": {"startedAt": now}}, "ready": True, "started": True, "imageID": status["image"]}
+    return found
+
+
 def phase(pod: Raw, told: Told) -> str:
     """Pending, Running, Succeeded or Failed."""
     if told.failure != FINE:

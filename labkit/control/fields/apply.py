@@ -60,7 +60,11 @@ def server_side_apply(
     made = merge(plain, wanted, kind.root)
     if last is not None and last.tree:
         trees = [mine.tree, *(each.tree for name, each in before.items() if name != who)]
-        made = prune(made, last.tree, trees, kind.root)
+        pruned = prune(made, last.tree, trees, kind.root)
+        had = last.tree.get("f:metadata") or {}
+        # A name, a uid are nobody's: they stay whatever else of the metadata goes.
+        kept = {name: value for name, value in made["metadata"].items() if f"f:{name}" not in had}
+        made = {**pruned, "metadata": {**kept, **pruned.get("metadata", {})}}
     after = _settle(kind, plain, made, before | {who: mine}, force, manager, subresource)
     if manager == last_applied.MANAGER:
         made = last_applied.renewed(applied, made)

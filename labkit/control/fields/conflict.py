@@ -5,10 +5,9 @@ Source: apimachinery/pkg/util/managedfields/internal/conflict.go; api/errors.New
 
 from __future__ import annotations
 
-from typing import Any
-
 from labkit.control.fields.managers import UPDATE, Identity
 from labkit.control.fields.tree import Tree, paths
+from labkit.control.status import refusal
 from labkit.errors import ApiError
 
 CAUSE = "FieldManagerConflict"
@@ -19,18 +18,7 @@ def conflict(conflicts: dict[Identity, Tree]) -> ApiError:
     by_name = sorted(conflicts.items(), key=lambda item: (item[0].manager, item[0]))
     found = [(_shown(who), path) for who, tree in by_name for path in paths(tree)]
     causes = [{"reason": CAUSE, "message": f"conflict with {who}", "field": path} for who, path in found]
-    message = _message(found)
-    status: dict[str, Any] = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": message,
-        "reason": "Conflict",
-        "details": {"causes": causes},
-        "code": 409,
-    }
-    return ApiError(message, status=status)
+    return refusal(409, "Conflict", _message(found), causes=causes)
 
 
 def _message(found: list[tuple[str, str]]) -> str:

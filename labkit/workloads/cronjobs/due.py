@@ -38,6 +38,10 @@ def zone_of(cron: Raw) -> tzinfo:
         raise ValueError(f'invalid timeZone: "{name}": unknown time zone {name}') from error
 
 
+LONGEST = 10 * 365 * 86400
+"""Seconds: a deadline that is further away than that makes no difference."""
+
+
 def due(cron: Raw, schedule: Schedule, zone: tzinfo, now: datetime) -> Due:
     """What is due since the last run (or since the CronJob was made), as far back as its deadline goes."""
     since = datetime.fromisoformat(
@@ -45,7 +49,7 @@ def due(cron: Raw, schedule: Schedule, zone: tzinfo, now: datetime) -> Due:
     )
     deadline = cron["spec"].get("startingDeadlineSeconds")
     if deadline is not None:
-        since = max(since, now - timedelta(seconds=deadline))
+        since = max(since, now - timedelta(seconds=min(deadline, LONGEST)))
     run, missed = None, 0
     time = schedule.after(since, zone)
     while time is not None and time <= now:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from labkit.api import selectors
 from labkit.control import conditions
 from labkit.control.deletion import timestamp
 from labkit.workloads import pods
@@ -21,6 +22,12 @@ Raw = dict[str, Any]
 
 MEMORY = timedelta(minutes=2)
 """How long an evicted pod is remembered that is still there (DeletionTimeout)."""
+
+
+def covers(pdb: Raw, pod: Raw) -> bool:
+    """Whether a budget is about a pod: one of its namespace that it selects; an empty selector selects all of them."""
+    here, labels = pdb["metadata"]["namespace"], pod["metadata"].get("labels", {})
+    return bool(pod["metadata"]["namespace"] == here) and selectors.matches(pdb["spec"].get("selector"), labels)
 
 
 class Expected(msgspec.Struct, frozen=True):

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from labkit.api import selectors
 from labkit.control.recorder import Recorder
 from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
-from labkit.workloads.disruption.budget import expected, failed_status, new_status
+from labkit.workloads.disruption.budget import covers, expected, failed_status, new_status
 from labkit.workloads.ownership import controller_of, key
 from labkit.workloads.pods import has_ended
 
@@ -77,8 +76,3 @@ class DisruptionBudgets:
     def _controller(self, raw: Raw) -> Raw | None:
         ref = controller_of(raw)
         return self._store.find(ref["kind"], raw["metadata"]["namespace"], ref["name"]) if ref else None
-
-
-def covers(pdb: Raw, pod: Raw) -> bool:
-    """Whether a budget is about a pod of its namespace; one with an empty selector is about all of them."""
-    return selectors.matches(pdb["spec"].get("selector"), pod["metadata"].get("labels", {}))

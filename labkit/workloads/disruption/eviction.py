@@ -12,7 +12,7 @@ from labkit.control import conditions, refusals
 from labkit.control.deletion import timestamp
 from labkit.control.status import conflict
 from labkit.control.store import Raw, Store
-from labkit.workloads.disruption.controller import covers
+from labkit.workloads.disruption.budget import covers
 from labkit.workloads.pods import has_ended, is_ready, is_terminating, phase
 
 MOST_DISRUPTED = 2000

@@ -170,7 +170,7 @@ def test_problems_per_object_are_bounded() -> None:
 
 
 def test_schema_and_table_of_kinds_agree() -> None:
-    served = {(r.api_version, r.kind) for r in kinds.Catalogue().all()}
+    served = {(r.api_version, r.kind) for r in kinds.Catalogue().all() if not r.computed}
     assert served - schema._roots().keys() == set()
     assert {r.kind for r in kinds.RESOURCES} == kinds.BY_KIND.keys()
 

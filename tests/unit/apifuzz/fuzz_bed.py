@@ -27,6 +27,7 @@ from labkit.apiserver.feed import Feed
 from labkit.apiserver.http.messages import Certified
 from labkit.apiserver.http.server import Server
 from labkit.apiserver.openapi.documents import OpenApi
+from labkit.apiserver.verbs import metrics
 from labkit.cluster.nodes import registered
 from labkit.cluster.plane import Plane
 from labkit.cluster.work import Work
@@ -55,7 +56,8 @@ class Got:
 
 
 class Bed:
-    """One server with two nodes, asked by its administrator. `faults`: what controllers failed at, refusals apart."""
+    """One server with two nodes, asked by its administrator. `faults`: what controllers failed at, refusals apart;
+    `usage`: what pods take, by uid."""
 
     def __enter__(self) -> Bed:
         self.loop = asyncio.new_event_loop()
@@ -68,6 +70,7 @@ class Bed:
 
     async def _build(self) -> None:
         self.faults: list[Failure] = []
+        self.usage: dict[str, dict[str, tuple[int, int]]] = {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("labkit.cluster.plane._failed", self._failed)
             self.plane = Plane(0, Work(print), Pace(1))
@@ -79,11 +82,16 @@ class Bed:
         access = Access(Authorizer(store), self.tokens)
         served = Served(store, admission, Feed(store), partial(escalation.check, access))
         documents = Documents(store.catalogue, "10.0.0.1:6443", OpenApi(store.catalogue, admission.custom.schema))
-        duties = Duties(_log, partial(evict, store), {})
+        kinds = {"nodes": metrics.nodes, "pods": metrics.pods}
+        more = {f"{name}.metrics.k8s.io": partial(verb, measure=self._measure) for name, verb in kinds.items()}
+        duties = Duties(_log, partial(evict, store), more)
         api = Api(served, access, documents, subresources.handlers(access, duties))
         self.server = Server(lambda request: api.handle(replace(request, certified=ADMIN)), refusal, None)
         self._clients: list[Client] = []
         self._client = await self.connect()
+
+    async def _measure(self) -> dict[str, dict[str, tuple[int, int]]]:
+        return self.usage
 
     def _failed(self, failure: Failure) -> None:
         if not isinstance(failure.error, ApiError):

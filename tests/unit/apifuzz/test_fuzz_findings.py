@@ -132,3 +132,22 @@ def test_a_status_that_somebody_wrote_stops_no_controller(bed: Bed) -> None:
         got = bed.ask("GET", f"{path}/a").json
         assert bed.ask("PUT", f"{path}/a/status", {**got, "status": {**got["status"], **status}}).status == 200
     assert bed.faults == []
+
+
+def test_what_nobody_owns_of_the_metadata_stays(bed: Bed) -> None:
+    path = "/apis/scheduling.k8s.io/v1/priorityclasses/a?fieldManager=eve"
+    head = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 10}
+    made = bed.ask("PATCH", path, {**head, "metadata": {"annotations": {}}}, headers=APPLY)
+    again = bed.ask("PATCH", path, {**head, "metadata": {"name": "a"}}, headers=APPLY)
+    assert (made.status, again.status) == (201, 200)
+    assert again.json["metadata"]["uid"] == made.json["metadata"]["uid"]
+
+
+def test_a_claim_has_a_name_and_a_deadline_may_be_far_away(bed: Bed) -> None:
+    spec = {**sample("StatefulSet")["spec"], "volumeClaimTemplates": [{"spec": {}}]}
+    got = bed.ask("POST", f"{APPS}/statefulsets", {"metadata": {"name": "a"}, "spec": spec})
+    assert (got.status, fields(got)) == (422, ["spec.volumeClaimTemplates[0].metadata.name"])
+    cron = {**sample("CronJob")["spec"], "startingDeadlineSeconds": 2**62}
+    path = "/apis/batch/v1/namespaces/default/cronjobs"
+    assert bed.ask("POST", path, {"metadata": {"name": "a"}, "spec": cron}).status == 201
+    assert bed.faults == []

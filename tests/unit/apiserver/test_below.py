@@ -92,6 +92,21 @@ def test_scale(server: Any) -> None:
     assert server.get(path)["spec"]["replicas"] == 3
 
 
+def test_scale_and_status_as_tables(server: Any) -> None:
+    deployment(server)
+    table = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+    got = server.ask("GET", f"{DEPLOYMENTS}/web/scale", headers=table).json
+    assert [column["name"] for column in got["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+    (row,) = got["rows"]
+    assert row["cells"][:3] == ["web", 2, 0]
+    assert row["object"]["kind"] == "PartialObjectMetadata"
+    got = server.ask("GET", f"{DEPLOYMENTS}/web/status", headers=table).json
+    assert got["kind"] == "Table" and got["rows"][0]["cells"][0] == "web"
+    wrong = server.ask("GET", f"{DEPLOYMENTS}/web/scale", headers={"accept": "text/html"})
+    assert wrong.status == 406
+    assert server.ask("GET", f"{DEPLOYMENTS}/web/scale", headers=table, includeObject="All").status == 400
+
+
 def test_a_pod_is_bound_once(server: Any) -> None:
     server.make(PODS, POD)
     target = {"target": {"kind": "Node", "name": "node-1"}}

@@ -213,14 +213,15 @@ def test_a_custom_kind_of_which_nothing_is_known() -> None:
 
 def test_a_kind_that_nothing_is_published_of() -> None:
     server = Server()
-    verbs = ("get", "list")
-    server.catalogue.add([Resource("NodeMetrics", "metrics.k8s.io/v1beta1", "nodes", namespaced=False, verbs=verbs)])
     document = server.document("apis/metrics.k8s.io/v1beta1")
     metrics = document["components"]["schemas"]["io.k8s.metrics.v1beta1.NodeMetrics"]
     assert metrics["x-kubernetes-group-version-kind"][0]["kind"] == "NodeMetrics"
     assert {path: set(each) - {"parameters"} for path, each in document["paths"].items()} == {
+        "/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods": {"get"},
+        "/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods/{name}": {"get"},
         "/apis/metrics.k8s.io/v1beta1/nodes": {"get"},
         "/apis/metrics.k8s.io/v1beta1/nodes/{name}": {"get"},
+        "/apis/metrics.k8s.io/v1beta1/pods": {"get"},
     }
 
 

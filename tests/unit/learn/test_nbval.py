@@ -27,6 +27,7 @@ CELLS = [
     "learn.check('services/port-mapping', None)",
     "learn.claim('services/clusterip/target', len(hits) == 100, shows='both pods')",
     "learn.glossary('ClusterIP')",
+    "print('Lab with 3 nodes\\nsandbox: by chance', random.random())",
 ]
 
 
@@ -55,7 +56,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_second_run_differs_in_facts_only(executed: Path) -> None:
-    """Chance moves ports, counts, milliseconds, bytes of pictures: all equal. Another address: found, nothing else."""
+    """Chance moves ports, counts, milliseconds, bytes of pictures, what a lab lives in: all equal. Not addresses."""
     changed = executed.with_name("02_changed.ipynb")
     changed.write_text(executed.read_text().replace("10.244.1.6:80", "10.244.1.7:80"))
     result = nbval(executed.parent)

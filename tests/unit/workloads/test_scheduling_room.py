@@ -92,6 +92,68 @@ def test_preemption_takes_the_least(plane):
     assert "nominatedNodeName" not in plane.get("Pod", "high")["status"]
 
 
+def budget(name, least):
+    """A budget of the pods of an app, at least so many of which must be healthy."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": name}}, "minAvailable": least},
+    }
+
+
+def labelled(pod, app):
+    return {**pod, "metadata": {**pod["metadata"], "labels": {"app": app}}}
+
+
+def leaving(plane):
+    return [p["metadata"]["name"] for p in plane.store.list("Pod") if "deletionTimestamp" in p["metadata"]]
+
+
+def test_preemption_breaks_no_budget_where_it_can(plane):
+    allow(plane, cpu="1", pods="10")
+    apps = ("guarded", "free", "guarded")
+    plane.apply(*(labelled(asking(f"p{i}", priority=1 + i, cpu="1"), app) for i, app in enumerate(apps)))
+    plane.finalizing = False
+    plane.apply(budget("guarded", 2))
+    plane.apply(asking("high", priority=1000, cpu="1"))
+    assert leaving(plane) == ["p1"]  # not the one of the lowest priority
+    (said,) = [e for e in plane.store.list("Event") if e["reason"] == "Preempted"]
+    assert (said["involvedObject"]["name"], said["type"]) == ("p1", "Normal")
+    plane.apply(asking("higher", priority=2000, cpu="1"))
+    # It takes the room from the less important one, for which a budget breaks now, as nothing else helps.
+    assert leaving(plane) == ["p0", "p1"]
+    nominated = [plane.get("Pod", name)["status"]["nominatedNodeName"] for name in ("higher", "high")]
+    assert nominated == [where(plane, "p1"), where(plane, "p0")]
+
+
+def test_on_a_node_those_go_first_whose_budget_bears_it(plane):
+    allow(plane, cpu="3", pods="10")
+    for number in (1, 2):
+        plane.store.update("Node", "", f"node-{number}", lambda n: n.setdefault("spec", {}).update(unschedulable=True))
+    pods = [labelled(asking(f"p{i}", priority=1 + i, cpu="1"), app) for i, app in enumerate(("web", "web", "other"))]
+    plane.apply(*pods)
+    plane.finalizing = False
+    plane.apply(budget("web", 1))
+    plane.apply(asking("high", priority=1000, cpu="2"))
+    assert leaving(plane) == ["p1", "p2"]  # p1 is the one that its budget can spare: it is counted first
+
+
+def test_the_room_that_was_made_is_kept(plane):
+    allow(plane, cpu="2", pods="10")
+    for number in (1, 2):
+        plane.store.update("Node", "", f"node-{number}", lambda n: n.setdefault("spec", {}).update(unschedulable=True))
+    plane.apply(asking("low", priority=1, cpu="1"))
+    plane.finalizing = False
+    plane.apply(asking("high", priority=1000, cpu="2"))
+    assert leaving(plane) == ["low"]
+    plane.apply(asking("sly", priority=1, cpu="1"))  # half of the node is free, but not for long
+    assert where(plane, "sly") == ""
+    plane.finalizing = True
+    plane.settle()
+    assert (where(plane, "high"), where(plane, "sly")) == ("node-3", "")
+
+
 def test_who_may_not_preempt(plane):
     allow(plane, cpu="1", pods="10")
     plane.apply(*(asking(f"low{i}", priority=1, cpu="1") for i in range(3)))
