@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-NAME = 40  # letters of the longest name: a chain's, a pod's
 _CELL = '<{tag} style="text-align:{align}"{mark}>{text}</{tag}>'
 
 
@@ -37,7 +36,7 @@ class Table:
         )
         rows = [
             "".join(
-                _CELL.format(tag="td", align=a, mark=mark or _whole(cell(value)), text=escape(cell(value)))
+                _CELL.format(tag="td", align=a, mark=mark, text=escape(cell(value)))
                 for a, mark, value in zip(align, marks, row, strict=True)
             )
             for row in self.data.itertuples(index=False, name=None)
@@ -62,11 +61,6 @@ def table(data: DataFrame, measured: Sequence[str] = (), folded: str = "") -> Ta
     folded  a line of text: the table is folded away under it
     """
     return Table(data, measured, folded)
-
-
-def _whole(text: str) -> str:
-    """An attribute for what is one name, with hyphens or without: it is not broken into two lines."""
-    return " nowrap" if " " not in text and "-" in text and len(text) <= NAME else ""
 
 
 def cell(value: object) -> str:

@@ -76,11 +76,6 @@ class RealProcess:
         self._ended(code)
 
 
-IN_FLIGHT = 0.05
-"""Seconds for which a server stays after the last node has stopped sending connections to it: on a busy machine,
-packets that passed a node's rules before wait that long in the kernel's queues."""
-
-
 class Served:
     """The built-in server. It ends as a well-behaved server does, so that no request meets a closed port.
 
@@ -99,10 +94,8 @@ class Served:
     async def end(self, deadline: Deadline, withdrawn: asyncio.Event | None = None) -> None:
         """`withdrawn`: no node sends new connections here any more."""
         self._server.retire()
-        if withdrawn:
-            if not withdrawn.is_set():
-                await _by(deadline, withdrawn.wait())
-            await _by(deadline, asyncio.sleep(IN_FLIGHT))
+        if withdrawn and not withdrawn.is_set():
+            await _by(deadline, withdrawn.wait())
         await _by(deadline, self._server.finish())
         self._ended(0)
 
