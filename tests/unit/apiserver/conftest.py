@@ -1,10 +1,9 @@
-"""An API server without sockets: requests as values, answers as values; and connections over real ones."""
+"""An API server without sockets: requests as values, answers as values."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,13 +19,12 @@ from labkit.apiserver.access.aggregation import Aggregation
 from labkit.apiserver.access.rbac import Authorizer
 from labkit.apiserver.access.secrets import Secrets
 from labkit.apiserver.access.tokens import Tokens
-from labkit.apiserver.api import Api, refusal
+from labkit.apiserver.api import Api
 from labkit.apiserver.call import Plane
 from labkit.apiserver.documents import Documents
 from labkit.apiserver.duties import Duties, LogOptions
 from labkit.apiserver.feed import Feed
 from labkit.apiserver.http.messages import Answer, Certified, Reply, Request, Stream
-from labkit.apiserver.http.server import Server
 from labkit.apiserver.openapi.documents import OpenApi
 from labkit.control import refusals
 from labkit.control.admission import Admission
@@ -170,48 +168,3 @@ def server() -> Server:
 @pytest.fixture
 def reader() -> type[Reader]:
     return Reader
-
-
-Work = Callable[["Peer"], Awaitable[None]]
-
-
-class Peer:
-    """A client's end."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Server) -> None:
-        self.reader, self.writer, self.server = reader, writer, server
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-        body = await self.reader.readexactly(int(headers.get("content-length", "0")))
-        return int(head[0].split()[1]), headers, body
-
-
-def serve(handler: Callable[[Request], Any], work: Work) -> None:
-    """Let a client do its work with a server that answers by `handler`."""
-
-    async def both() -> None:
-        server = Server(handler, refusal, None)
-        listening = socket.create_server(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
-        server.listen(listening)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            async with asyncio.timeout(20):
-                await work(Peer(reader, writer, server))
-        finally:
-            writer.close()
-            server.close()
-            await asyncio.sleep(0)
-
-    asyncio.run(both())
-
-
-@pytest.fixture(name="serve")
-def serve_fixture() -> Callable[..., None]:
-    return serve
