@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
-import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -273,35 +271,3 @@ def test_a_header_cannot_be_smuggled_into_an_answer() -> None:
         assert "x" not in headers
 
     serve(lambda _: Answer(b"", warnings=('a\r\nx: y "b"',)), work)
-
-
-@pytest.mark.parametrize("path", [b"answer", b"stream", b"upgrade"])
-def test_of_a_connection_that_has_gone_nothing_waits_for_a_collection(path: bytes) -> None:
-    """TLS has buffers of half a megabyte for each."""
-
-    async def stream(sink: Sink) -> None:
-        sink.write(b"x")
-        await asyncio.Event().wait()
-
-    async def shout(upgraded: Upgraded) -> None:
-        await upgraded.reader.read()
-
-    def handler(request: Request) -> Reply:
-        if request.path == "/upgrade":
-            return Upgrade("shout", shout)
-        return Stream(stream) if request.path == "/stream" else Answer(b"x")
-
-    async def work(peer: Peer) -> None:
-        more = b"Connection: Upgrade\r\nUpgrade: shout\r\n" if path == b"upgrade" else b""
-        await peer.send(b"GET /%b HTTP/1.1\r\nHost: lab\r\n%b\r\n" % (path, more))
-        await peer.reader.readuntil(b"\r\n\r\n")
-        [gone] = [weakref.ref(each) for each in peer.server.connections]
-        peer.writer.close()
-        while gone() is not None:
-            await asyncio.sleep(0.001)
-
-    gc.disable()
-    try:
-        serve(handler, work)
-    finally:
-        gc.enable()
