@@ -110,8 +110,6 @@ class Kubelet:
             self._heard(Event("ADDED", raw))
 
     def _heard(self, event: Event) -> None:
-        if event.type == "ADDED" and not event.object["spec"].get("nodeName"):
-            return
         pod = self._store.typed(Pod, event.object)
         uid = pod.metadata.uid
         if self.silent(pod.spec.node_name):
