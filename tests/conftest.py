@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("labkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("labkit")
 
-# A run in the background of a shell has SIGINT ignored, and so would the clients whose interrupts are tested.
+# A run in the background of a shell has SIGINT ignored, one under nohup SIGHUP, and so would the clients whose ends are
+# tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

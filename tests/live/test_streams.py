@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 from inside import in_sandbox
 from pods import node_with_pods
 from running import nothing_in, running_in
@@ -20,6 +21,12 @@ from labkit.net.place import Place
 from labkit.sandbox.channel import Peer
 from labkit.workloads.role import Workload
 
+POD: dict[str, Any] = {
+    "metadata": {"name": "pod-0", "namespace": "shop", "uid": "u0"},
+    "spec": {"nodeName": "node", "containers": [{"name": "web", "image": "web", "ports": [{"containerPort": 8080}]}]},
+}
+FACTS = {"address": "10.244.1.2", "host": "172.18.1.11", "allocatable": {"cpu": "2", "memory": "4Gi"}}
+
 
 class Bed:
     """A pod's place, and both ends of the channel."""
@@ -29,7 +36,7 @@ class Bed:
         self.streams = streams
 
     async def exec(self, *command: str, **options: bool) -> Remote:
-        return await self.streams.exec(self.place, "unknown", "", command, **options)
+        return await self.streams.exec(self.place, POD["metadata"]["uid"], "web", command, **options)
 
 
 @asynccontextmanager
@@ -47,10 +54,12 @@ async def bed() -> AsyncIterator[Bed]:
     workload = Workload(lambda event, params: workload_end.notify(event, **params), ask)
     names = ("open_command", "open_connection", "open_attachment", "stream", "end_stream")
     handlers.update({name: getattr(workload, name) for name in names})
-    control.append(await Peer.over(ours, {"stream": streams.heard}))
+    control.append(await Peer.over(ours, {"stream": streams.heard, "report": lambda **_: None}))
+    await workload.start_pod(msgspec.to_builtins(place), POD, FACTS)
     async with asyncio.timeout(30):
         yield Bed(place, streams)
     await nothing_in(place)
+    await workload.stop_pod(POD["metadata"]["uid"], 0)
     control[0].close()
     workload_end.close()
 
