@@ -12,24 +12,9 @@ from labkit.apiserver.protobuf.decode import decode
 from labkit.apiserver.protobuf.registration import MESSAGES
 from labkit.errors import ApiError
 
+from .encoder import body, num, sub, varint
+
 Raw = dict[str, Any]
-
-
-def varint(value: int) -> bytes:
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*found, value])
-
-
-def num(number: int, value: int) -> bytes:
-    return varint(number << 3) + varint(value)
-
-
-def sub(number: int, content: bytes | str) -> bytes:
-    content = content.encode() if isinstance(content, str) else content
-    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def double(number: int, value: float) -> bytes:
@@ -38,10 +23,6 @@ def double(number: int, value: float) -> bytes:
 
 def prop(name: str, content: bytes) -> bytes:
     return sub(29, sub(1, name) + sub(2, content))
-
-
-def body(api_version: str, kind: str, content: bytes) -> bytes:
-    return b"k8s\x00" + sub(1, sub(1, api_version) + sub(2, kind)) + sub(2, content)
 
 
 def definition(schema: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Bodies made by an encoder of this file's own, with field numbers as the generated.proto files give them."""
+"""Bodies made by an encoder of the tests' own, with field numbers as the generated.proto files give them."""
 
 from __future__ import annotations
 
@@ -15,33 +15,13 @@ from hypothesis import strategies as st
 from labkit.apiserver.protobuf.decode import decode
 from labkit.errors import ApiError
 
+from .encoder import body, num, sub, varint
+
 Raw = dict[str, Any]
-
-
-def varint(value: int) -> bytes:
-    value &= 2**64 - 1
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*found, value])
-
-
-def num(number: int, value: int) -> bytes:
-    return varint(number << 3) + varint(value)
-
-
-def sub(number: int, content: bytes | str) -> bytes:
-    content = content.encode() if isinstance(content, str) else content
-    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def pair(number: int, key: str, value: bytes | str) -> bytes:
     return sub(number, sub(1, key) + sub(2, value))
-
-
-def body(api_version: str, kind: str, content: bytes) -> bytes:
-    return b"k8s\x00" + sub(1, sub(1, api_version) + sub(2, kind)) + sub(2, content) + sub(3, "") + sub(4, "")
 
 
 META = sub(1, "web") + sub(2, "") + sub(3, "") + sub(4, "") + sub(5, "") + sub(6, "") + num(7, 0) + sub(8, b"")
