@@ -10,6 +10,7 @@ from labkit import lab
 
 COUNTERS = re.compile(r"\[\d+:\d+\]")
 LINKS = "ip -o link | sed 's/ state [A-Z]*//'"  # the kernel works that out some time later
+ADDRESSES = "cat /sys/class/net/eth0/address; ip -o addr | sed 's/ tentative//'"  # and whether it is free, too
 NODES = ("node-1", "node-2", "node-3")
 
 
@@ -33,7 +34,7 @@ def facts(seed: int, cni: str) -> dict[str, Any]:
         found["links of the router"] = k.host("router").run(LINKS, check=True).stdout
         for pod in topology["places"]:
             if pod["kind"] == "pod":
-                found[pod["name"]] = k.pod(pod["name"]).run("cat /sys/class/net/eth0/address; ip -o addr").stdout
+                found[pod["name"]] = k.pod(pod["name"]).run(ADDRESSES).stdout
         return found
 
 
