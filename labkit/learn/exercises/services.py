@@ -78,6 +78,14 @@ def _alias(answer: object) -> bool | str:
     return True
 
 
+def _member(answer: Any) -> bool | str:
+    """`answer` are the requests that the learner's URL gave."""
+    if errors := sorted({error for error in answer.error if error}):
+        return f"The request failed: {errors[0]}."
+    others = sorted(set(answer.pod) - {"db-2"})
+    return f"It was answered, but by {others[0] or 'something that is no pod'} too." if others else True
+
+
 EXERCISES = (
     Exercise(
         "services/port-mapping",
@@ -117,5 +125,15 @@ EXERCISES = (
             "A Service's whole name is SERVICE.NAMESPACE.svc.cluster.local.",
         ),
         _alias,
+    ),
+    Exercise(
+        "services/url-of-a-member",
+        "Write the URL under which a pod in the namespace default reaches db-2, and only db-2.",
+        (
+            "A member's name stands before that of its headless Service: MEMBER.SERVICE.NAMESPACE.svc.cluster.local.",
+            "The Service db is in the namespace bank, and the search list of the namespace default does not try that.",
+            "Nobody maps ports here: name the one at which the member listens.",
+        ),
+        _member,
     ),
 )

@@ -249,3 +249,15 @@ def test_the_trees_text_stays_in_its_cells(here: str) -> None:
         assert all(
             cell.x0 <= box.x0 and box.x1 <= cell.x1 and cell.y0 <= box.y0 and box.y1 <= cell.y1 for cell in touched
         )
+
+
+def test_one_member_is_asked_and_no_other() -> None:
+    import pandas as pd
+
+    exercise = EXERCISES["services/url-of-a-member"]
+    for pods, errors, sentence in [
+        (["db-2", "db-2"], ["", ""], "Right."),
+        (["db-2", "db-0"], ["", ""], "It was answered, but by db-0 too."),
+        (["", ""], ["connection refused", ""], "The request failed: connection refused."),
+    ]:
+        assert judge(exercise, pd.DataFrame({"pod": pods, "error": errors}), Hints()).sentence == sentence
