@@ -32,6 +32,11 @@ def asked(counts: dict[str, dict[str, int]]) -> DataFrame:
     return DataFrame(rows, columns=["node asked", "pod"])
 
 
+def costs(curves: dict[str, list[float]]) -> DataFrame:
+    rows = [(10**i, 10**i, y, y, by) for by, values in curves.items() for i, y in enumerate(values)]
+    return DataFrame(rows, columns=["pods", "n", "kB", "ms", "by"])
+
+
 def thrice_path() -> PacketPath:
     """Addresses that change between each two of three neighbouring hops: little room for each label."""
     path = samples.service_path()
@@ -86,6 +91,9 @@ SHAPES: dict[str, Callable[[], show.Picture]] = {
     "backends, long names": lambda: show.backends(samples.objects(4, suffix="-" + "x" * 50), "web"),
     "no backends": lambda: show.backends(samples.objects(0), "web"),
     "no slice": lambda: show.backends(samples.objects(), "web"),
+    "curves": lambda: show.curves(costs({"Endpoints": [1, 10, 100], "EndpointSlice": [2, 3, 3]}), "pods", "kB", "by"),
+    "curves that end alike": lambda: show.curves(costs({name: [1, 2] for name in "abcde"}), "n", "ms", "by"),
+    "a curve of one point": lambda: show.curves(costs({"x" * 30: [0]}), "n", "ms", "by", varies=True),
     "hierarchy": lambda: show.hierarchy(samples.objects(3), ["lb", "np", "web", "headless", "ext"]),
 }
 

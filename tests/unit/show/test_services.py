@@ -79,3 +79,25 @@ def test_each_type_has_what_the_next_one_has() -> None:
 def test_the_title_says_nothing_of_types_that_are_not_there() -> None:
     title = show.hierarchy(samples.objects(1), ["headless", "ext"]).title
     assert title == "What stands between a client and the endpoints"
+
+
+def test_curves_say_what_becomes_of_them() -> None:
+    data = DataFrame(
+        {"pods": [10, 100, 1000] * 2, "kB sent": [1, 10, 99.6, 3, 26, 26.4], "object": ["E"] * 3 + ["S"] * 3}
+    )
+    picture = show.curves(data, "pods", "kB sent", "object")
+    assert picture.title == "E grows to 99.6 kB, S levels off at 26.4 kB"
+    assert picture.facts.to_dict("list") == {"pods": [10, 100, 1000], "E": [1, 10, 99.6], "S": [3, 26, 26.4]}
+    varying = show.curves(data, "pods", "kB sent", "object", varies=True)
+    assert varying.title == "E grows, S levels off"
+    assert "26" not in repr(varying.table)
+
+
+def test_curves_need_one_value_for_each_point() -> None:
+    twice = DataFrame({"n": [1, 1], "ms": [2, 3], "by": ["a", "a"]})
+    with pytest.raises(LabError, match="one value of 'ms' is needed"):
+        show.curves(twice, "n", "ms", "by")
+    with pytest.raises(LabError, match="at least one"):
+        show.curves(twice[:0], "n", "ms", "by")
+    with pytest.raises(LabError, match="no column 's'; they have n, ms, by"):
+        show.curves(twice, "n", "s", "by")
