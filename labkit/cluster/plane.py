@@ -27,8 +27,10 @@ from labkit.control.root_ca import RootCertificates
 from labkit.control.store import Raw, Store
 from labkit.endpoints.controllers import EndpointSlices, LegacyEndpoints, Mirroring
 from labkit.errors import LabError
+from labkit.net.topology import BALANCED_NETWORK
 from labkit.sandbox.channel import Handler
 from labkit.services.admission import ServiceAdmission
+from labkit.services.cloud.controller import ServiceController
 from labkit.workloads import controllers
 from labkit.workloads.admission import register as register_pods
 from labkit.workloads.nodes.eviction import PodGarbage, TaintEviction
@@ -75,6 +77,7 @@ class Plane:
             EndpointSlices(self.store),
             LegacyEndpoints(self.store),
             Mirroring(self.store),
+            ServiceController(self.store, {"IPv4": BALANCED_NETWORK}),
             EventExpiry(self.store),
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
