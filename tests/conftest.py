@@ -4,9 +4,14 @@ The very first run in a fresh clone is the slowest: hypothesis builds its tables
 """
 
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What unit and live tests share.
+sys.path.insert(0, str(Path(__file__).parent / "conformance"))
 
 settings.register_profile("labkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("labkit")

@@ -95,6 +95,7 @@ class Control:
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": wanted.cni,
+            "proxy_mode": wanted.proxy_mode,
             "iptables": tables.value,
             "seed": wanted.seed,
         }

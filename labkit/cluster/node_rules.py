@@ -1,7 +1,8 @@
 """kube-proxy on every node: a Proxier each, woken when Services, endpoints or nodes change.
 
-Level-triggered: what a change was does not matter, only that there was one. Changes that come while a node is being
-served are taken together afterwards.
+    store -- watch --> Tracker (one for all nodes) -- changed ports --> Proxier of each node
+
+Changes that come while a node is being served are taken together afterwards.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from labkit.api.objects import EndpointSlice, Node, Service
+from labkit.api.objects import EndpointSlice, Node, Service, view
 from labkit.cluster.work import Work
 from labkit.cni import masquerade
 from labkit.control.store import Store
@@ -17,29 +18,36 @@ from labkit.control.watch import Event
 from labkit.linux import iptables
 from labkit.linux.iptables import Variant
 from labkit.net.place import Place
-from labkit.net.rules import Ruleset, merge
-from labkit.proxy.changes import diff
-from labkit.proxy.plan import ProxyConfig
+from labkit.proxy.config import ProxyConfig
+from labkit.proxy.iptables.restore import diff
+from labkit.proxy.mode import view_of
+from labkit.proxy.model import PortKey
+from labkit.proxy.modes import MODES
 from labkit.proxy.proxier import Proxier
+from labkit.proxy.tracker import Tracker
 
 
 class NodeRules:
-    """Keeps the rules of every node as the Services ask.
+    """Keeps every node as the Services ask, in the proxy mode `mode`.
 
     silent: whether a node is cut off: its rules stay as they are, until `rejoin`.
     """
 
     def __init__(
-        self, store: Store, nodes: Mapping[str, Place], variant: Variant, pod_network: str, work: Work
+        self, store: Store, nodes: Mapping[str, Place], mode: str, variant: Variant, config: ProxyConfig, work: Work
     ) -> None:
+        self.mode = mode
         self.variant = variant
         self.silent: Callable[[str], bool] = lambda node: False
         self._store = store
         self._work = work
-        self._masquerade = masquerade.plan(pod_network)
-        config = ProxyConfig(cluster_cidr=pod_network)
-        self._proxiers = {name: Proxier(place.netns, variant, config) for name, place in nodes.items()}
-        self._dirty: set[str] = set()
+        self._masquerade = masquerade.plan(config.cluster_cidr)
+        self._tracker = Tracker(config.family)
+        self._proxiers = {
+            name: Proxier(place.netns, MODES[mode](place.netns, config, variant)) for name, place in nodes.items()
+        }
+        self._nodes: dict[str, Node] = {}
+        self._dirty: dict[str, set[PortKey] | None] = {}  # what changed since a node was served; None: all
         self._busy: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -47,14 +55,9 @@ class NodeRules:
     async def start(self) -> None:
         """Masquerade what leaves the cluster, then follow the store."""
         text = diff(None, self._masquerade)
-        for proxier in self._proxiers.values():
-            proxier.start()
+        await asyncio.gather(*(p.mode.start() for p in self._proxiers.values()))
         await asyncio.gather(*(iptables.apply(p.path, text, self.variant) for p in self._proxiers.values()))
         self._store.watch(["Service", "EndpointSlice", "Node"], self._heard)
-
-    def planned(self, node: str) -> Ruleset:
-        """All rules of a node as they were last applied."""
-        return merge(self._proxiers[node].rules or Ruleset(), self._masquerade)
 
     async def synced(self) -> None:
         """Wait until every node that is not cut off has the rules that the changes so far ask for."""
@@ -65,12 +68,34 @@ class NodeRules:
         if node in self._dirty:
             self._wake(node)
 
-    def _heard(self, _: Event) -> None:
-        for node in self._proxiers:
+    def _heard(self, event: Event) -> None:
+        gone = event.type == "DELETED"
+        match event.object["kind"]:
+            case "Service":
+                self._changed(self._tracker.service(view(event.object, Service), gone=gone))
+            case "EndpointSlice":
+                self._changed(self._tracker.slice(view(event.object, EndpointSlice), gone=gone))
+            case "Node" if event.object["metadata"]["name"] in self._proxiers:
+                self._node(view(event.object, Node), gone)
+
+    def _changed(self, keys: frozenset[PortKey]) -> None:
+        for node in self._nodes if keys else ():
+            dirty = self._dirty.setdefault(node, set())
+            if dirty is not None:
+                dirty |= keys
             self._wake(node)
 
+    def _node(self, node: Node, gone: bool) -> None:
+        """Only a node's own name, zone and addresses count for its rules."""
+        known = self._nodes.pop(node.name, None)
+        if gone:
+            return
+        self._nodes[node.name] = node
+        if known is None or (known.zone, known.status.addresses) != (node.zone, node.status.addresses):
+            self._dirty[node.name] = None
+            self._wake(node.name)
+
     def _wake(self, node: str) -> None:
-        self._dirty.add(node)
         if node not in self._busy and not self.silent(node):
             self._busy.add(node)
             self._idle.clear()
@@ -79,9 +104,9 @@ class NodeRules:
     async def _serve(self, name: str) -> None:
         try:
             while name in self._dirty and not self.silent(name):
-                self._dirty.discard(name)
-                if node := self._store.view(Node, "", name):
-                    await self._proxiers[name].sync(self._store.views(Service), self._store.views(EndpointSlice), node)
+                changed = self._dirty.pop(name)
+                if (node := self._nodes.get(name)) is not None:
+                    await self._proxiers[name].sync(view_of(self._tracker, node), changed)
         finally:
             self._busy.discard(name)
             if not self._busy:

@@ -71,7 +71,7 @@ class CoreDns:
         self._chain = Chain(blocks, index, place.addresses, self._upstreams.ask)
         self._udp: list[listen.Udp] = []
         self._tcp: list[asyncio.Server] = []
-        self._pages: list[asyncio.Server] = []
+        self._pages: dict[int, list[asyncio.Server]] = {}  # by port
         self._opened: set[listen.Stream] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -99,8 +99,10 @@ class CoreDns:
             task.cancel()
         for udp in self._udp:
             udp.close()
-        for server in (*self._tcp, *self._pages):
+        for server in self._tcp:
             server.close()
+        for port in list(self._pages):
+            self._close_page(port)
         for stream in list(self._opened):
             if stream.transport:
                 stream.transport.abort()
@@ -110,16 +112,31 @@ class CoreDns:
         return [AF_INET, AF_INET6] if any(":" in address for address in self.place.addresses) else [AF_INET]
 
     async def _open_pages(self) -> None:
-        """The HTTP pages of the plugins that the Corefile names: health, ready, prometheus."""
-        for server in self._pages:
-            server.close()
-        self._pages.clear()
+        """The HTTP pages of the plugins that the Corefile names: health, ready, prometheus.
+
+        A port that stays stays open: another process may hold a copy of its socket for a moment (fork), and then it
+        could not be had again.
+        """
         ports = {port for block in self._chain.blocks for port in (block.health, block.ready, block.prometheus) if port}
-        for port in sorted(ports):
-            for family in self._families():
-                sock = listen.bound(self.place.netns, family, SOCK_STREAM, port)
-                make = partial(listen.Http, self._opened, partial(self._page, port))
-                self._pages.append(await asyncio.get_running_loop().create_server(make, sock=sock))
+        for port in self._pages.keys() - ports:
+            self._close_page(port)
+        for port in sorted(ports - self._pages.keys()):
+            try:
+                await self._open_page(port)
+            except OSError:
+                self._close_page(port)
+                raise
+
+    async def _open_page(self, port: int) -> None:
+        servers = self._pages[port] = []
+        for family in self._families():
+            sock = listen.bound(self.place.netns, family, SOCK_STREAM, port)
+            make = partial(listen.Http, self._opened, partial(self._page, port))
+            servers.append(await asyncio.get_running_loop().create_server(make, sock=sock))
+
+    def _close_page(self, port: int) -> None:
+        for server in self._pages.pop(port):
+            server.close()
 
     def _page(self, port: int, path: str) -> tuple[int, str]:
         for block in self._chain.blocks:

@@ -12,6 +12,7 @@ from labkit.net.topology import plan
 
 CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
+PROXY_MODES = ("iptables",)
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
 PACE = (1, 20)
@@ -19,7 +20,7 @@ LINK = ("bw", "delay", "jitter", "loss", "max_queue_size")
 _TIME = re.compile(r"\d+(\.\d+)?(us|ms|s)")
 
 
-def check(nodes: int, zones: Sequence[str], cni: str, iptables: str, link: Mapping[str, Any]) -> None:
+def check(nodes: int, zones: Sequence[str], cni: str, proxy_mode: str, iptables: str, link: Mapping[str, Any]) -> None:
     """Raise `LabError`, which names the argument and what it may be, for the first one that makes no sense."""
     try:
         plan(nodes, zones)
@@ -27,6 +28,8 @@ def check(nodes: int, zones: Sequence[str], cni: str, iptables: str, link: Mappi
         raise LabError(str(error)) from error
     if cni not in CNI:
         raise LabError(f"cni is {cni!r}: choose one of {', '.join(CNI)}")
+    if proxy_mode not in PROXY_MODES:
+        raise LabError(f"proxy_mode is {proxy_mode!r}: choose one of {', '.join(PROXY_MODES)}")
     if iptables and iptables not in IPTABLES:
         raise LabError(f"iptables is {iptables!r}: choose one of {', '.join(IPTABLES)}, or leave it out")
     for name, value in link.items():

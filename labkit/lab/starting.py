@@ -27,6 +27,7 @@ def start(
     zones: Sequence[str] = ("a", "b"),
     *,
     cni: str = "ptp",
+    proxy_mode: str = "iptables",
     iptables: str = "",
     link: dict[str, Any] | None = None,
     sandbox: str = "",
@@ -42,6 +43,7 @@ def start(
 
     nodes     1 to 200 machines, spread over `zones` in turn
     cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
+    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default
     iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
     link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
     sandbox   "namespaces", "uml" (a kernel of its own, User-Mode Linux) or "auto": the first where this machine has it
@@ -60,7 +62,7 @@ def start(
     """
     link = link or {}
     wanted = sandbox or os.environ.get("LABKIT_SANDBOX", "") or "auto"
-    arguments.check(nodes, zones, cni, iptables, link)
+    arguments.check(nodes, zones, cni, proxy_mode, iptables, link)
     arguments.check_pace(pace)
     arguments.check_sandbox(wanted, memory, needs)
     if earlier := _open.pop(name, None):
@@ -69,8 +71,8 @@ def start(
     shown = Progress()
     say = progress or shown
     asked = {
-        "nodes": nodes, "zones": list(zones), "cni": cni, "variant": iptables, "link": link, "seed": seed,
-        "needs": arguments.features(cni, iptables, link, needs), "pace": pace,
+        "nodes": nodes, "zones": list(zones), "cni": cni, "proxy_mode": proxy_mode, "variant": iptables, "link": link,
+        "seed": seed, "needs": arguments.features(cni, iptables, link, needs), "pace": pace,
     }  # fmt: skip
     refused: dict[str, LabError] = {}
     with shown:

@@ -31,11 +31,18 @@ class Selection(msgspec.Struct, frozen=True):
 
 def select(port: Frontend, backends: Sequence[Backend], node: str, zone: str) -> Selection:
     """Ready endpoints; where there is none, those that terminate but still serve, for each policy on its own."""
+    backends = _distinct(backends, node)
     cluster = _cluster(backends, node, zone) if port.uses_cluster else None
-    local = _usable([b for b in backends if b.local]) if port.uses_local else None
+    local = _usable([b for b in backends if node and b.node == node]) if port.uses_local else None
     anywhere = bool(cluster) or (port.uses_local and bool(_usable(backends)))
     union = {b.address: b for b in (*(cluster or ()), *(local or ()))}
     return Selection(cluster, local, tuple(union[a] for a in sorted(union)), anywhere)
+
+
+def _distinct(backends: Sequence[Backend], node: str) -> Sequence[Backend]:
+    """One entry for each address: where slices disagree about its node, the entry that is local to this node."""
+    by_address = {b.address: b for b in sorted(backends, key=lambda b: b.node == node)}
+    return backends if len(by_address) == len(backends) else [by_address[a] for a in sorted(by_address)]
 
 
 def _cluster(backends: Sequence[Backend], node: str, zone: str) -> tuple[Backend, ...]:

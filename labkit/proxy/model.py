@@ -1,5 +1,7 @@
 """Services and EndpointSlices as kube-proxy sees them: one `Frontend` per Service port, `Backend`s behind it.
 
+One model serves all nodes: what is local to a node is found by the name of the node.
+
 Source: Kubernetes v1.34, pkg/proxy/serviceport.go, endpoint.go, endpointslicecache.go.
 """
 
@@ -13,22 +15,23 @@ import msgspec
 from labkit.api.objects import Endpoint, EndpointSlice, Service, ServicePort
 from labkit.net.packet import endpoint as join_port
 from labkit.net.rules import Family
-from labkit.proxy import names
 
 _NOT_OURS = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
+
+
+PortKey = tuple[str, str]
+"""A Service port: `ns/service:port` (without the colon where the port has no name), and the protocol in lower case."""
 
 
 class Frontend(msgspec.Struct, frozen=True):
     """One port of a Service: where it can be reached, and by which policies.
 
     name              `ns/service:port`; protocol in lower case
-    hash              what stands behind KUBE-SVC- and its siblings
     affinity_seconds  how long a client keeps its endpoint; 0 without session affinity
     """
 
     name: str
     protocol: str
-    hash: str
     cluster_ip: str
     port: int
     node_port: int = 0
@@ -39,6 +42,10 @@ class Frontend(msgspec.Struct, frozen=True):
     internal_local: bool = False
     external_local: bool = False
     affinity_seconds: int = 0
+
+    @property
+    def key(self) -> PortKey:
+        return self.name, self.protocol
 
     @property
     def external(self) -> bool:
@@ -57,11 +64,11 @@ class Frontend(msgspec.Struct, frozen=True):
 
 
 class Backend(msgspec.Struct, frozen=True):
-    """One endpoint of one port. `address` is `ip:port`; `local` means on this node; hints are sets of names."""
+    """One endpoint of one port. `address` is `ip:port`; `node` has its pod; hints are sets of names."""
 
     address: str
     ip: str
-    local: bool = False
+    node: str = ""
     ready: bool = True
     serving: bool = True
     terminating: bool = False
@@ -69,22 +76,31 @@ class Backend(msgspec.Struct, frozen=True):
     node_hints: tuple[str, ...] = ()
 
 
+class Port(msgspec.Struct, frozen=True):
+    """A Service port and its endpoints, sorted by address."""
+
+    frontend: Frontend
+    backends: tuple[Backend, ...] = ()
+
+
 def of_family(address: str, family: Family) -> bool:
     return (":" in address) == (family == "IPv6")
 
 
-def frontends(services: Iterable[Service], family: Family) -> list[Frontend]:
-    """The ports of all Services that have a cluster IP of the family, by name.
+def port_name(namespace: str, service: str, port: str) -> str:
+    """`ns/name:port`, or `ns/name` where the port has no name: how rules name a Service port."""
+    return f"{namespace}/{service}:{port}" if port else f"{namespace}/{service}"
+
+
+def frontends(service: Service, family: Family) -> list[Frontend]:
+    """The ports of a Service that has a cluster IP of the family.
 
     Headless and ExternalName Services have none, and those labelled for another proxy are not ours.
-    kube-proxy itself walks a Go map, so that the order of its dispatch rules differs from run to run.
     """
-    found = []
-    for service in services:
-        address = _cluster_ip(service, family)
-        if address and service.spec.type != "ExternalName" and not service.metadata.labels.keys() & set(_NOT_OURS):
-            found += [_frontend(service, port, address, family) for port in service.spec.ports]
-    return sorted(found, key=lambda f: (f.name, f.protocol))
+    address = _cluster_ip(service, family)
+    if not address or service.spec.type == "ExternalName" or service.metadata.labels.keys() & set(_NOT_OURS):
+        return []
+    return [_frontend(service, port, address, family) for port in service.spec.ports]
 
 
 def _cluster_ip(service: Service, family: Family) -> str:
@@ -95,14 +111,11 @@ def _cluster_ip(service: Service, family: Family) -> str:
 
 def _frontend(service: Service, port: ServicePort, cluster_ip: str, family: Family) -> Frontend:
     spec = service.spec
-    name = names.port_name(service.namespace, service.name, port.name)
-    protocol = port.protocol.lower()
     reachable = spec.type in ("NodePort", "LoadBalancer") or bool(spec.external_ips)
     external_local = reachable and spec.external_traffic_policy == "Local"
     return Frontend(
-        name=name,
-        protocol=protocol,
-        hash=names.port_hash(name, protocol),
+        name=port_name(service.namespace, service.name, port.name),
+        protocol=port.protocol.lower(),
         cluster_ip=cluster_ip,
         port=port.port,
         node_port=port.node_port,
@@ -134,35 +147,34 @@ def _affinity_seconds(service: Service) -> int:
     return config.client_ip.timeout_seconds if config and config.client_ip else 10800
 
 
-def backends(slices: Iterable[EndpointSlice], node: str, family: Family) -> dict[tuple[str, str], tuple[Backend, ...]]:
-    """(port name `ns/service:port`, protocol in lower case) -> its endpoints, sorted by address.
+def backends(slices: Iterable[EndpointSlice], family: Family) -> dict[PortKey, tuple[Backend, ...]]:
+    """The endpoints of each Service port that the slices name, sorted by address.
 
-    Two slices may name the same address while one replaces the other; the entry that is local to the node wins.
+    Two slices may name the same address while one replaces the other, on different nodes even: then both are here.
     """
-    found: dict[tuple[str, str], dict[str, Backend]] = {}
-    for one in slices:
+    found: dict[PortKey, dict[tuple[str, str], Backend]] = {}
+    for one in sorted(slices, key=lambda s: s.name):
         if one.address_type != family:
             continue
         for port in one.ports:
             if port.port is None:
                 continue
-            key = (names.port_name(one.namespace, one.service, port.name), port.protocol.lower())
+            key = (port_name(one.namespace, one.service, port.name), port.protocol.lower())
             known = found.setdefault(key, {})
             for end in one.endpoints:
-                backend = _backend(end, port.port, node)
-                if backend.address not in known or backend.local:
-                    known[backend.address] = backend
+                backend = _backend(end, port.port)
+                known[backend.address, backend.node] = backend
     return {key: tuple(by[a] for a in sorted(by)) for key, by in found.items()}
 
 
-def _backend(end: Endpoint, port: int, node: str) -> Backend:
+def _backend(end: Endpoint, port: int) -> Backend:
     """Unknown (None) means ready and serving, and not terminating (discovery/v1)."""
     conditions = end.conditions
     ip = str(ip_address(end.addresses[0]))
     return Backend(
         address=join_port(ip, port),
         ip=ip,
-        local=bool(node) and end.node_name == node,
+        node=end.node_name,
         ready=conditions.ready is not False,
         serving=conditions.serving is not False,
         terminating=conditions.terminating is True,

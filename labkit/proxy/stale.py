@@ -6,42 +6,38 @@ pkg/proxy/conntrack/cleanup.go (`CleanStaleEntries`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
-from labkit.api.objects import EndpointSlice, Service
 from labkit.linux.conntrack import Flow
 from labkit.net.packet import endpoint
-from labkit.net.rules import Family
-from labkit.proxy.model import backends, frontends
+from labkit.proxy.model import Port, PortKey
 
 
-def udp_servers(slices: Sequence[EndpointSlice], family: Family = "IPv4") -> frozenset[str]:
+def udp_servers(port: Port | None) -> frozenset[str]:
     """Address and port of every serving UDP endpoint: only when one of them goes can a flow become stale."""
-    known = backends(slices, "", family)
-    return frozenset(b.address for (_, protocol), ends in known.items() if protocol == "udp" for b in ends if b.serving)
+    if port is None or port.frontend.protocol != "udp":
+        return frozenset()
+    return frozenset(b.address for b in port.backends if b.serving)
 
 
-def stale_flows(
-    flows: Iterable[Flow], services: Sequence[Service], slices: Sequence[EndpointSlice], family: Family = "IPv4"
-) -> list[Flow]:
+def stale_flows(flows: Iterable[Flow], ports: Mapping[PortKey, Port]) -> list[Flow]:
     """The UDP flows to a Service address or NodePort whose server is not a serving endpoint of that Service.
 
     A Service without any serving endpoint keeps its flows. Policies and hints play no part: they are for new flows.
     """
-    known = backends(slices, "", family)
-    serving: dict[str, set[str]] = {}
-    for port in frontends(services, family):
-        servers = {b.address for b in known.get((port.name, port.protocol), ()) if b.serving}
-        if port.protocol != "udp" or not servers:
+    serving: dict[str, frozenset[str]] = {}
+    for port in ports.values():
+        front, servers = port.frontend, udp_servers(port)
+        if not servers:
             continue
-        for ip in (port.cluster_ip, *port.load_balancer_ips, *port.external_ips):
-            serving[endpoint(ip, port.port)] = servers
-        if port.node_port:
-            serving[f"*:{port.node_port}"] = servers
+        for ip in (front.cluster_ip, *front.load_balancer_ips, *front.external_ips):
+            serving[endpoint(ip, front.port)] = servers
+        if front.node_port:
+            serving[f"*:{front.node_port}"] = servers
     return [flow for flow in flows if flow.original.protocol == "UDP" and _is_stale(flow, serving)]
 
 
-def _is_stale(flow: Flow, serving: dict[str, set[str]]) -> bool:
+def _is_stale(flow: Flow, serving: Mapping[str, frozenset[str]]) -> bool:
     to, server = flow.original, endpoint(flow.reply.src, flow.reply.sport)
     found = (serving.get(endpoint(to.dst, to.dport)), serving.get(f"*:{to.dport}"))
     return any(servers is not None and server not in servers for servers in found)

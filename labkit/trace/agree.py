@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labkit.net.packet import endpoint
 from labkit.net.path import PacketPath, RuleHit
-from labkit.trace.model import Outcome, Prediction
+from labkit.trace.model.prediction import Outcome, Prediction
 
 
 def agree(path: PacketPath, prediction: Prediction, place: str) -> list[str]:

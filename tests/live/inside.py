@@ -28,6 +28,7 @@ from labkit.sandbox.channel import Peer, Stream
 from labkit.sandbox.start import Sandbox
 
 HERE = str(Path(__file__).parent)
+SHARED = str(Path(__file__).parents[1] / "conformance")
 PROJECT = str(Path(__file__).parents[2])  # the one under test, wherever another is installed
 
 NFT = pytest.mark.sandbox("namespaces")  # User-Mode Linux has no nf_tables for IP packets
@@ -40,7 +41,7 @@ def in_sandbox(function: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(function)
     def test(**params: Any) -> None:
         before = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join((HERE, PROJECT))
+        os.environ["PYTHONPATH"] = os.pathsep.join((HERE, SHARED, PROJECT))
         try:
             sandbox = Sandbox("inside:main", os.environ["LABKIT_SANDBOX"])
         finally:

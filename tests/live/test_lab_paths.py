@@ -15,7 +15,7 @@ from labkit.lab import Lab
 from labkit.net.path import PacketPath
 from labkit.net.rules import parse
 from labkit.trace.agree import agree
-from labkit.trace.model import predict
+from labkit.trace.model.predict import predict
 
 ON = {"client": "node-1", "near": "node-1", "far": "node-3", "abroad": "node-2"}
 NODE_PORT = 30080

@@ -14,9 +14,11 @@ from labkit.errors import RuleError
 from labkit.linux import iptables, netns
 from labkit.linux.iptables import Variant
 from labkit.net.rules import BUILT_IN, Ruleset, parse
-from labkit.proxy.names import port_hash
-from labkit.proxy.plan import ProxyConfig, plan
-from labkit.proxy.proxier import Proxier
+from labkit.proxy.config import ProxyConfig
+from labkit.proxy.iptables.mode import IptablesMode
+from labkit.proxy.iptables.names import port_hash
+from labkit.proxy.iptables.plan import plan
+from labkit.proxy.mode import seen
 
 SERVICE = "kubernetes.io/service-name"
 NODE = view(
@@ -90,11 +92,11 @@ def same(found: Ruleset, wanted: Ruleset) -> bool:
 @in_sandbox
 async def test_kernel_shows_what_was_planned_character_by_character(variant: str) -> None:
     path, chosen = netns.create("node-1"), Variant(variant)
-    proxier = Proxier(path, chosen)
-    proxier.start()
-    await proxier.sync(EVERY_KIND, THEIR_SLICES, NODE)
-    assert same(in_kernel(path, chosen), plan(EVERY_KIND, THEIR_SLICES, NODE))
-    assert await proxier.sync(EVERY_KIND[::-1], THEIR_SLICES[::-1], NODE) == ""
+    proxier = IptablesMode(path, variant=chosen)
+    await proxier.start()
+    await proxier.sync(seen(EVERY_KIND, THEIR_SLICES, NODE), None)
+    assert same(in_kernel(path, chosen), plan(seen(EVERY_KIND, THEIR_SLICES, NODE)))
+    assert await proxier.sync(seen(EVERY_KIND[::-1], THEIR_SLICES[::-1], NODE), None) == ""
     with netns.entered(path):
         assert Path("/proc/sys/net/ipv4/conf/all/route_localnet").read_text() == "1\n"
 
@@ -125,9 +127,9 @@ async def test_ipv6(variant: str) -> None:
         EndpointSlice,
     )
     config = ProxyConfig(cluster_cidr="fd00:10:244::/56", family="IPv6")
-    await Proxier(path, chosen, config).sync([one, empty], [ends], NODE)
+    await IptablesMode(path, config, chosen).sync(seen([one, empty], [ends], NODE, "IPv6"), None)
     found = parse(iptables.save(path, chosen, family="IPv6"), "IPv6")
-    assert same(found, plan([one, empty], [ends], NODE, config))
+    assert same(found, plan(seen([one, empty], [ends], NODE, "IPv6"), config))
 
 
 def changes(seed: int, steps: int) -> Iterator[tuple[list[Service], list[EndpointSlice]]]:
@@ -165,13 +167,13 @@ def changes(seed: int, steps: int) -> Iterator[tuple[list[Service], list[Endpoin
 async def test_changes_in_any_sequence_leave_the_rules_of_a_fresh_start(variant: str, seed: int) -> None:
     chosen, names = Variant(variant), count()
     path = netns.create("changed")
-    proxier = Proxier(path, chosen)
+    proxier = IptablesMode(path, variant=chosen)
     for services, slices in changes(seed, 12):
-        await proxier.sync(services, slices, NODE)
+        await proxier.sync(seen(services, slices, NODE), None)
         fresh = netns.create(f"fresh-{next(names)}")
-        await Proxier(fresh, chosen).sync(services, slices, NODE)
+        await IptablesMode(fresh, variant=chosen, fresh=True).sync(seen(services, slices, NODE), None)
         assert in_kernel(path, chosen) == in_kernel(fresh, chosen)
-        assert same(in_kernel(path, chosen), plan(services, slices, NODE))
+        assert same(in_kernel(path, chosen), plan(seen(services, slices, NODE)))
         netns.delete(fresh)
 
 
@@ -179,20 +181,20 @@ async def test_changes_in_any_sequence_leave_the_rules_of_a_fresh_start(variant:
 @in_sandbox
 async def test_more_services_than_one_transaction_takes() -> None:
     path = netns.create("node-1")
-    proxier = Proxier(path, Variant.NFT)
+    proxier = IptablesMode(path, variant=Variant.NFT)
     meta = [{"namespace": f"ns-{i:03}", "name": "web", "labels": {SERVICE: "web"}} for i in range(300)]
     named = [
         view({**raw(service(1, clusterIP=f"10.97.{i // 250}.{i % 250 + 1}")), "metadata": m}, Service)
         for i, m in enumerate(meta)
     ]
     slices = [view({**raw(endpoint_slice(1, [(1, "")])), "metadata": m}, EndpointSlice) for m in meta]
-    text = await proxier.sync(named, slices, NODE)
+    text = await proxier.sync(seen(named, slices, NODE), None)
     assert text.count("*nat") > 1
-    assert same(in_kernel(path, Variant.NFT), plan(named, slices, NODE))
-    text = await proxier.sync(named[1:], slices[5:], NODE)
+    assert same(in_kernel(path, Variant.NFT), plan(seen(named, slices, NODE)))
+    text = await proxier.sync(seen(named[1:], slices[5:], NODE), None)
     assert "-I KUBE-SERVICES" not in text
     assert "-D KUBE-SERVICES 1" in text
-    assert same(in_kernel(path, Variant.NFT), plan(named[1:], slices[5:], NODE))
+    assert same(in_kernel(path, Variant.NFT), plan(seen(named[1:], slices[5:], NODE)))
 
 
 @VARIANTS
@@ -211,8 +213,8 @@ def test_a_refused_line_is_named(variant: str) -> None:
 @in_sandbox
 async def test_a_failed_sync_is_healed_by_the_next(variant: str) -> None:
     path, chosen = netns.create("node-1"), Variant(variant)
-    proxier = Proxier(path, chosen)
-    await proxier.sync(EVERY_KIND, THEIR_SLICES, NODE)
+    proxier = IptablesMode(path, variant=chosen)
+    await proxier.sync(seen(EVERY_KIND, THEIR_SLICES, NODE), None)
     (chain,) = [
         r.target
         for r in in_kernel(path, chosen).chain("nat", "KUBE-EXT-" + port_hash("shop/web-2:http", "tcp")).rules[1:]
@@ -221,15 +223,15 @@ async def test_a_failed_sync_is_healed_by_the_next(variant: str) -> None:
     # Somebody refers to a chain, so that it cannot be deleted when its Service goes.
     iptables.restore(path, f"*nat\n-A OUTPUT -j {chain}\nCOMMIT\n", chosen)
     with pytest.raises(RuleError):
-        await proxier.sync(fewer, THEIR_SLICES, NODE)
-    await proxier.sync(fewer, THEIR_SLICES, NODE)
-    assert same(in_kernel(path, chosen), plan(fewer, THEIR_SLICES, NODE))
+        await proxier.sync(seen(fewer, THEIR_SLICES, NODE), {("shop/web-2:http", "tcp")})
+    await proxier.sync(seen(fewer, THEIR_SLICES, NODE), set())
+    assert same(in_kernel(path, chosen), plan(seen(fewer, THEIR_SLICES, NODE)))
 
 
 @in_sandbox
 async def test_nodes_side_by_side() -> None:
     paths = [netns.create(f"node-{n}") for n in (1, 2, 3)]
     variant = iptables.probe(paths[0])
-    proxiers = [Proxier(path, variant) for path in paths]
-    await asyncio.gather(*(p.sync(EVERY_KIND, THEIR_SLICES, NODE) for p in proxiers))
-    assert all(same(in_kernel(path, variant), plan(EVERY_KIND, THEIR_SLICES, NODE)) for path in paths)
+    proxiers = [IptablesMode(path, variant=variant) for path in paths]
+    await asyncio.gather(*(p.sync(seen(EVERY_KIND, THEIR_SLICES, NODE), None) for p in proxiers))
+    assert all(same(in_kernel(path, variant), plan(seen(EVERY_KIND, THEIR_SLICES, NODE))) for path in paths)

@@ -17,7 +17,7 @@ from labkit.net.path import PacketPath
 from labkit.net.rules import parse
 from labkit.trace.agree import agree
 from labkit.trace.capture import Capture
-from labkit.trace.model import predict
+from labkit.trace.model.predict import predict
 from labkit.trace.tracer import Tracer
 
 NODE_1 = "172.18.1.11"

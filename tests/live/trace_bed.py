@@ -33,8 +33,9 @@ from labkit.linux.iptables import Variant
 from labkit.net.path import PacketPath
 from labkit.net.place import Place
 from labkit.net.topology import POD_NETWORK, plan
-from labkit.proxy.changes import diff
-from labkit.proxy.proxier import Proxier
+from labkit.proxy.iptables.mode import IptablesMode
+from labkit.proxy.iptables.restore import diff
+from labkit.proxy.mode import seen
 from labkit.trace.tracer import Tracer
 
 PODS = {"client": "node-1", "near": "node-1", "far": "node-3", "abroad": "node-2"}
@@ -88,9 +89,9 @@ class Bed:
                 metadata=ObjectMeta(name=machine.name, labels={"topology.kubernetes.io/zone": machine.zone}),
                 status=NodeStatus(addresses=(NodeAddress(type="InternalIP", address=machine.address),)),
             )
-            proxier = Proxier(path, self.variant)
-            proxier.start()
-            await proxier.sync(*self._objects(), node)
+            proxy = IptablesMode(path, variant=self.variant, fresh=True)
+            await proxy.start()
+            await proxy.sync(seen(*self._objects(), node), None)
         loop = asyncio.get_running_loop()
         for place in [self.places[name] for name in (*PODS, "internet")]:
             listening = netns.socket_in(place.netns, socket.AF_INET, socket.SOCK_STREAM)

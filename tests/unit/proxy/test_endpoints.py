@@ -18,10 +18,11 @@ CASES = [c for c in CASES if c.get("feature_same_node", True)]
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c["id"])
 def test_selection(case: dict[str, Any]) -> None:
     wanted, policy = case["expect"], case["service"]
+    labels = case["node"].get("labels", {})
+    here = case["node"].get("name", labels.get("kubernetes.io/hostname", "here"))
     port = Frontend(
         name="ns/svc",
         protocol="tcp",
-        hash="",
         cluster_ip="10.0.0.1",
         port=80,
         node_port=30000 if policy["externally_reachable"] else 0,
@@ -32,7 +33,7 @@ def test_selection(case: dict[str, Any]) -> None:
         Backend(
             address=e["address"],
             ip=e["address"].split(":")[0],
-            local=e["local"],
+            node=here if e["local"] else "",
             ready=e["ready"],
             serving=e["serving"],
             terminating=e["terminating"],
@@ -41,9 +42,7 @@ def test_selection(case: dict[str, Any]) -> None:
         )
         for e in case["endpoints"]
     ]
-    labels = case["node"].get("labels", {})
-    node = case["node"].get("name", labels.get("kubernetes.io/hostname", ""))
-    found = select(port, ends, node, labels.get("topology.kubernetes.io/zone", ""))
+    found = select(port, ends, here, labels.get("topology.kubernetes.io/zone", ""))
 
     def addresses(chosen: tuple[Backend, ...] | None) -> list[str] | None:
         return None if chosen is None else sorted(b.address for b in chosen)
@@ -66,7 +65,7 @@ def service(**spec: Any) -> Service:
     "spec", [{"clusterIP": "None"}, {"clusterIP": ""}, {"type": "ExternalName", "externalName": "x"}]
 )
 def test_services_without_a_cluster_ip_have_no_frontends(spec: dict[str, Any]) -> None:
-    assert frontends([service(**{"clusterIP": "", **spec})], "IPv4") == []
+    assert frontends(service(**{"clusterIP": "", **spec}), "IPv4") == []
 
 
 @pytest.mark.parametrize("label", ["service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"])
@@ -74,23 +73,21 @@ def test_services_of_another_proxy_are_left_alone(label: str) -> None:
     labelled = view(
         {"metadata": {"labels": {label: ""}}, "spec": {"clusterIP": "10.96.0.20", "ports": [{"port": 80}]}}, Service
     )
-    assert frontends([labelled], "IPv4") == []
+    assert frontends(labelled, "IPv4") == []
 
 
 def test_dual_stack_service_has_a_frontend_in_each_family() -> None:
     both = service(clusterIPs=["10.96.0.20", "fd00::20"], externalIPs=["192.0.2.1", "2001:db8::1"])
-    assert [(f.cluster_ip, f.external_ips) for f in frontends([both], "IPv4")] == [("10.96.0.20", ("192.0.2.1",))]
-    assert [(f.cluster_ip, f.external_ips) for f in frontends([both], "IPv6")] == [("fd00::20", ("2001:db8::1",))]
+    assert [(f.cluster_ip, f.external_ips) for f in frontends(both, "IPv4")] == [("10.96.0.20", ("192.0.2.1",))]
+    assert [(f.cluster_ip, f.external_ips) for f in frontends(both, "IPv6")] == [("fd00::20", ("2001:db8::1",))]
 
 
 def test_external_policy_and_health_port_count_only_for_types_that_have_them() -> None:
-    (plain,) = frontends([service(externalTrafficPolicy="Local", healthCheckNodePort=30000)], "IPv4")
+    (plain,) = frontends(service(externalTrafficPolicy="Local", healthCheckNodePort=30000), "IPv4")
     assert (plain.external_local, plain.health_check_port) == (False, 0)
-    (node,) = frontends([service(type="NodePort", externalTrafficPolicy="Local", healthCheckNodePort=30000)], "IPv4")
+    (node,) = frontends(service(type="NodePort", externalTrafficPolicy="Local", healthCheckNodePort=30000), "IPv4")
     assert (node.external_local, node.health_check_port) == (True, 0)
-    (load,) = frontends(
-        [service(type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=30000)], "IPv4"
-    )
+    (load,) = frontends(service(type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=30000), "IPv4")
     assert (load.external_local, load.health_check_port) == (True, 30000)
 
 
@@ -103,5 +100,9 @@ def test_slices_merge_and_the_local_entry_of_a_double_address_wins() -> None:
         return view({**made, **more}, EndpointSlice)
 
     slices = [part("a", "node-2"), part("b", "node-1"), part("c", "node-2"), part("d", "node-1", addressType="IPv6")]
-    found = backends(slices, "node-1", "IPv4")
-    assert found == {("ns/svc:http", "tcp"): (Backend(address="10.244.1.5:8080", ip="10.244.1.5", local=True),)}
+    ((key, found),) = backends(slices, "IPv4").items()
+    assert key == ("ns/svc:http", "tcp")
+    here = Backend(address="10.244.1.5:8080", ip="10.244.1.5", node="node-1")
+    (port,) = frontends(service(internalTrafficPolicy="Local", ports=[{"name": "http", "port": 80}]), "IPv4")
+    assert select(port, found, "node-1", "").local == (here,)
+    assert [b.address for b in select(port, found, "node-3", "").reachable] == []

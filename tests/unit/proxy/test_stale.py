@@ -6,6 +6,7 @@ from labkit.api.objects import EndpointSlice, Service, view
 from labkit.linux.conntrack import Flow
 from labkit.net.packet import Packet
 from labkit.proxy.stale import stale_flows
+from labkit.proxy.tracker import tracked
 
 
 def dns(protocol: str = "UDP") -> Service:
@@ -44,21 +45,21 @@ ALIVE = {"addresses": ["10.244.1.2"]}
 )
 def test_flow_to_a_gone_endpoint_is_stale_and_one_to_a_living_is_not(to: str, dport: int) -> None:
     gone, alive = flow(to, "10.244.1.9", dport), flow(to, "10.244.1.2", dport)
-    assert stale_flows([gone, alive], [dns()], slices(ALIVE)) == [gone]
+    assert stale_flows([gone, alive], tracked([dns()], slices(ALIVE)).ports) == [gone]
 
 
 def test_serving_endpoints_keep_their_flows_while_they_terminate() -> None:
     leaving = {"addresses": ["10.244.1.9"], "conditions": {"ready": False, "serving": True, "terminating": True}}
     broken = {"addresses": ["10.244.1.8"], "conditions": {"ready": False, "serving": False}}
     flows = [flow("10.96.0.10", "10.244.1.9"), flow("10.96.0.10", "10.244.1.8")]
-    assert stale_flows(flows, [dns()], slices(ALIVE, leaving, broken)) == flows[1:]
+    assert stale_flows(flows, tracked([dns()], slices(ALIVE, leaving, broken)).ports) == flows[1:]
 
 
 def test_what_is_not_ours_stays() -> None:
     other, tcp = flow("10.96.0.99", "10.244.1.9"), flow("10.96.0.10", "10.244.1.9", protocol="TCP")
-    assert stale_flows([other, tcp], [dns()], slices(ALIVE)) == []
-    assert stale_flows([tcp], [dns("TCP")], slices(ALIVE, protocol="TCP")) == []
+    assert stale_flows([other, tcp], tracked([dns()], slices(ALIVE)).ports) == []
+    assert stale_flows([tcp], tracked([dns("TCP")], slices(ALIVE, protocol="TCP")).ports) == []
 
 
 def test_a_service_without_serving_endpoints_keeps_its_flows() -> None:
-    assert stale_flows([flow("10.96.0.10", "10.244.1.9")], [dns()], slices()) == []
+    assert stale_flows([flow("10.96.0.10", "10.244.1.9")], tracked([dns()], slices()).ports) == []

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from labkit.errors import RuleError
 from labkit.net.packet import Packet
 from labkit.net.rules import ruleset
-from labkit.proxy.names import saved_probability
-from labkit.trace.model import predict
-from labkit.trace.rule_text import parse_rule
+from labkit.proxy.iptables.names import saved_probability
+from labkit.trace.model.predict import predict
+from labkit.trace.model.rule_text import parse_rule
 
 PACKET = Packet("10.244.1.5", "10.96.0.20", "TCP", 40000, 80)
 

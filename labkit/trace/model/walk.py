@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
-from typing import Literal
 
 import msgspec
 
@@ -19,10 +18,10 @@ from labkit.errors import RuleError
 from labkit.net.packet import Packet
 from labkit.net.path import RuleHit
 from labkit.net.rules import Ruleset
-from labkit.trace import rule_text as rule
-from labkit.trace.rule_text import Condition, Target, parse_rule
+from labkit.trace.model import rule_text as rule
+from labkit.trace.model.prediction import State
+from labkit.trace.model.rule_text import Condition, Target, parse_rule
 
-State = Literal["NEW", "ESTABLISHED", "RELATED", "INVALID"]
 Hooks = tuple[tuple[str, str], ...]
 
 FROM_NODE: Hooks = (("nat", "OUTPUT"), ("filter", "OUTPUT"), ("nat", "POSTROUTING"), ("filter", "INPUT"))

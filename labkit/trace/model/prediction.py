@@ -1,12 +1,10 @@
-"""What a node's rules will do with a packet: the model tracer walks them as netfilter would.
+"""What can happen to a packet: the value that the model tracer of every proxy mode makes.
 
-Where a rule matches at random, every branch is followed, so the answer is all that can happen, with probabilities.
-An unknown rule raises `RuleError`. Of the live tracer's facts it predicts the rules that match, in order.
+Where a choice is random, every branch is followed, so the answer is all that can happen, with probabilities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
 from typing import Literal
 
 import msgspec
@@ -14,9 +12,8 @@ import msgspec
 from labkit.errors import RuleError
 from labkit.net.packet import Packet, endpoint
 from labkit.net.path import RuleHit
-from labkit.net.rules import Ruleset
-from labkit.trace.walk import Branch, State, Walk
 
+State = Literal["NEW", "ESTABLISHED", "RELATED", "INVALID"]
 Verdict = Literal["DNAT", "REJECT", "DROP", "ACCEPT", "UNTOUCHED"]
 
 
@@ -66,44 +63,3 @@ class Prediction(msgspec.Struct, frozen=True):
         """Whether its source is rewritten; None where that depends on the endpoint (a pod that may reach itself)."""
         found = {o.masquerade for o in self.outcomes}
         return found.pop() if len(found) == 1 else None
-
-
-def predict(
-    rules: Ruleset,
-    packet: Packet,
-    *,
-    place: str = "",
-    node_addresses: Set[str] = frozenset(),
-    from_node: bool = False,
-    state: State = "NEW",
-    remembered: Set[str] = frozenset(),
-) -> Prediction:
-    """What can happen to `packet` on the node whose rules these are.
-
-    place           the node's name, for the hits
-    node_addresses  its own addresses; loopback is always its own
-    from_node       the packet is sent by the node itself; otherwise it came in by an interface
-    state           of its connection; only a NEW one is asked about in the nat table, others are walked as given
-    remembered      names of the `recent` lists that hold the source address (session affinity)
-
-    Raises `RuleError` for a rule that the model does not know.
-    """
-    walk = Walk(rules, place, node_addresses, from_node)
-    start = Branch(packet, packet, state, remembered=frozenset(remembered))
-    return Prediction(packet, tuple(_outcome(branch) for branch in walk.ends(start)))
-
-
-def _outcome(branch: Branch) -> Outcome:
-    return Outcome(
-        branch.probability, _verdict(branch), branch.packet, branch.masquerade, branch.hits, branch.remembered
-    )
-
-
-def _verdict(branch: Branch) -> Verdict:
-    if branch.decided == "REJECT":
-        return "REJECT"
-    if branch.decided == "DROP":
-        return "DROP"
-    if branch.translated:
-        return "DNAT"
-    return "ACCEPT" if branch.accepted else "UNTOUCHED"

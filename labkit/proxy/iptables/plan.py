@@ -10,15 +10,16 @@ nfacct counters, which kube-proxy writes only where the kernel has nfnetlink_acc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address, ip_network
 
-import msgspec
-
-from labkit.api.objects import EndpointSlice, Node, Service
-from labkit.net.rules import Family, Ruleset
-from labkit.proxy import endpoints, model
-from labkit.proxy.draft import Draft, comment, ctstate, destination, jump
-from labkit.proxy.port_rules import PortRules
+from labkit.net.rules import Ruleset, ruleset
+from labkit.proxy import endpoints
+from labkit.proxy.config import DEFAULT, ProxyConfig
+from labkit.proxy.iptables.draft import Draft, comment, ctstate, destination, jump
+from labkit.proxy.iptables.port_rules import PortRules
+from labkit.proxy.mode import View
+from labkit.proxy.model import Port
 
 LARGE_CLUSTER = 1000  # with more endpoints than this, kube-proxy leaves out the comments of endpoint rules
 
@@ -52,62 +53,62 @@ JUMPS = (
     ("nat", "POSTROUTING", comment("kubernetes postrouting rules"), "KUBE-POSTROUTING"),
 )
 
+SHARED = frozenset(
+    {
+        ("filter", "KUBE-SERVICES"),
+        ("filter", "KUBE-EXTERNAL-SERVICES"),
+        ("filter", "KUBE-NODEPORTS"),
+        ("filter", "KUBE-PROXY-FIREWALL"),
+        ("nat", "KUBE-SERVICES"),
+        ("nat", "KUBE-NODEPORTS"),
+    }
+)
+"""(table, chain) in which many Service ports have rules; every other chain belongs to one port, or to the frame."""
 
-class ProxyConfig(msgspec.Struct, frozen=True):
-    """The part of KubeProxyConfiguration that shapes the rules; the defaults are kube-proxy's.
-
-    cluster_cidr         pods' addresses (detectLocalMode ClusterCIDR): all else is masqueraded. "" turns that off
-    masquerade_bit       bit of the packet mark that asks for masquerading
-    localhost_nodeports  whether NodePorts answer on 127.0.0.1 (needs net.ipv4.conf.all.route_localnet)
-    conntrack_liberal    net.netfilter.nf_conntrack_tcp_be_liberal is set: keep packets in state INVALID
-    """
-
-    cluster_cidr: str = "10.244.0.0/16"
-    masquerade_all: bool = False
-    masquerade_bit: int = 14
-    localhost_nodeports: bool = True
-    conntrack_liberal: bool = False
-    family: Family = "IPv4"
-
-    @property
-    def localhost(self) -> bool:
-        """NodePorts on localhost never work for IPv6."""
-        return self.localhost_nodeports and self.family == "IPv4"
+Tables = Mapping[str, Mapping[str, list[str]]]
 
 
-DEFAULT = ProxyConfig()
+def plan(view: View, config: ProxyConfig = DEFAULT) -> Ruleset:
+    """The rules of one node, complete and in the text form of `iptables-save`, Service ports by name."""
+    pieces = (piece(view.ports[key], view, config) for key in view.keys)
+    return ruleset(joined(frame(config), pieces, last(view, config)), config.family)
 
 
-def plan(
-    services: Sequence[Service], slices: Sequence[EndpointSlice], node: Node, config: ProxyConfig = DEFAULT
-) -> Ruleset:
-    """The rules of one address family on `node`, complete and in the text form of `iptables-save`.
-
-    Services come in the order of their names. Of the node, the name, the zone label and the internal address count.
-    """
-    family = config.family
-    draft = Draft(family)
-    backends = model.backends(slices, node.name, family)
-    ports = model.frontends(services, family)
-    total = sum(len(backends.get((p.name, p.protocol), ())) for p in ports)
-    _frame(draft, config)
-    for port in ports:
-        selection = endpoints.select(port, backends.get((port.name, port.protocol), ()), node.name, node.zone)
-        PortRules(
-            draft,
-            port,
-            selection,
-            cluster_cidr=config.cluster_cidr,
-            masquerade_all=config.masquerade_all,
-            node_ip=node.internal_ip if model.of_family(node.internal_ip, family) else "",
-            commented=total <= LARGE_CLUSTER,
-        ).write()
-    _node_ports(draft, config)
-    return draft.ruleset()
+def piece(port: Port, view: View, config: ProxyConfig) -> Tables:
+    """The rules of one Service port: table -> chain -> texts."""
+    draft = Draft(config.family)
+    PortRules(
+        draft,
+        port.frontend,
+        endpoints.select(port.frontend, port.backends, view.node, view.zone),
+        cluster_cidr=config.cluster_cidr,
+        masquerade_all=config.masquerade_all,
+        node_ip=view.node_ip,
+        commented=commented(view),
+    ).write()
+    return draft.tables
 
 
-def _frame(draft: Draft, config: ProxyConfig) -> None:
+def commented(view: View) -> bool:
+    """Whether endpoint rules have comments."""
+    return view.total <= LARGE_CLUSTER
+
+
+def joined(*parts: Tables | Iterable[Tables]) -> dict[str, dict[str, list[str]]]:
+    """All of them together: the rules of a chain follow each other in the order of the parts."""
+    tables: dict[str, dict[str, list[str]]] = {}
+    for part in parts:
+        for given in (part,) if isinstance(part, Mapping) else part:
+            for table, chains in given.items():
+                into = tables.setdefault(table, {})
+                for chain, texts in chains.items():
+                    into.setdefault(chain, []).extend(texts)
+    return tables
+
+
+def frame(config: ProxyConfig) -> Tables:
     """The rules that exist without any Service."""
+    draft = Draft(config.family)
     for table in ("mangle", "filter", "nat"):
         draft.declare(table, "KUBE-PROXY-CANARY")
     draft.declare("filter", "KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-NODEPORTS", "KUBE-PROXY-FIREWALL")
@@ -137,15 +138,27 @@ def _frame(draft: Draft, config: ProxyConfig) -> None:
         ctstate("RELATED,ESTABLISHED"),
         jump("ACCEPT"),
     )
+    return draft.tables
 
 
-def _node_ports(draft: Draft, config: ProxyConfig) -> None:
-    """The last rule of KUBE-SERVICES: whatever else is for an address of this node may be for a NodePort."""
-    blocked = "" if config.localhost else destination("::1" if config.family == "IPv6" else "127.0.0.0/8")
-    draft.nat(
-        "KUBE-SERVICES",
-        f"! {blocked}" if blocked else "",
-        comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain"),
-        "-m addrtype --dst-type LOCAL",
-        jump("KUBE-NODEPORTS"),
-    )
+def last(view: View, config: ProxyConfig) -> Tables:
+    """The last rules of KUBE-SERVICES: whatever else is for an address of this node may be for a NodePort."""
+    draft = Draft(config.family)
+    what = comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")
+    to_nodeports = jump("KUBE-NODEPORTS")
+    if config.nodeport_addresses:
+        for address in _nodeport_addresses(view, config):
+            draft.nat("KUBE-SERVICES", destination(address), what, to_nodeports)
+    else:
+        blocked = "" if config.localhost else destination("::1" if config.family == "IPv6" else "127.0.0.0/8")
+        draft.nat(
+            "KUBE-SERVICES", f"! {blocked}" if blocked else "", what, "-m addrtype --dst-type LOCAL", to_nodeports
+        )
+    return draft.tables
+
+
+def _nodeport_addresses(view: View, config: ProxyConfig) -> list[str]:
+    """The node's own addresses that lie in one of the configured prefixes."""
+    own = [*view.addresses, *(["127.0.0.1"] if config.localhost else [])]
+    networks = [ip_network(prefix) for prefix in config.nodeport_addresses]
+    return [a for a in own if any(ip_address(a) in network for network in networks)]

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from labkit.proxy.draft import (
+from labkit.proxy.endpoints import Selection
+from labkit.proxy.iptables.draft import (
     Draft,
     comment,
     destination,
@@ -24,9 +25,8 @@ from labkit.proxy.draft import (
     source,
     to_port,
 )
-from labkit.proxy.endpoints import Selection
+from labkit.proxy.iptables.names import endpoint_chain, port_hash
 from labkit.proxy.model import Backend, Frontend
-from labkit.proxy.names import endpoint_chain
 
 LOCAL_SOURCE = "-m addrtype --src-type LOCAL"
 LOCAL_DESTINATION = "-m addrtype --dst-type LOCAL"
@@ -58,20 +58,24 @@ class PortRules:
             self._endpoint(backend)
 
     @property
+    def _hash(self) -> str:
+        return port_hash(self.port.name, self.port.protocol)
+
+    @property
     def _svc(self) -> str:
-        return f"KUBE-SVC-{self.port.hash}"
+        return f"KUBE-SVC-{self._hash}"
 
     @property
     def _svl(self) -> str:
-        return f"KUBE-SVL-{self.port.hash}"
+        return f"KUBE-SVL-{self._hash}"
 
     @property
     def _ext(self) -> str:
-        return f"KUBE-EXT-{self.port.hash}"
+        return f"KUBE-EXT-{self._hash}"
 
     @property
     def _fw(self) -> str:
-        return f"KUBE-FW-{self.port.hash}"
+        return f"KUBE-FW-{self._hash}"
 
     @property
     def _internal_chain(self) -> str:

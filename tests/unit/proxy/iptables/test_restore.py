@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.net.rules import BUILT_IN, Ruleset, parse, ruleset
-from labkit.proxy.changes import diff, own_part
+from labkit.proxy.iptables.restore import diff, own_part
 
 Tables = dict[str, dict[str, list[str]]]
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from labkit.proxy import names
+from labkit.proxy.iptables import names
 
-CASES = json.loads((Path(__file__).parents[2] / "data" / "packetflow_cases.json").read_text())
+CASES = json.loads((Path(__file__).parents[3] / "data" / "packetflow_cases.json").read_text())
 VECTORS = [v for v in CASES["chain_names"]["vectors"] if v["mode"] == "iptables"]
 
 
@@ -26,11 +26,6 @@ def test_probability(n: int, text: str) -> None:
 
 def test_probability_as_the_kernel_rounds_it() -> None:
     assert [names.saved_probability(n) for n in (2, 3, 7)] == ["0.50000000000", "0.33333333349", "0.14285714272"]
-
-
-def test_port_without_a_name() -> None:
-    assert names.port_name("ns", "svc", "") == "ns/svc"
-    assert names.port_name("ns", "svc", "http") == "ns/svc:http"
 
 
 def test_own_chains() -> None:

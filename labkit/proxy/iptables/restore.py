@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 
 from labkit.net.rules import BUILT_IN, Chain, Rule, Ruleset, Table
-from labkit.proxy.names import is_own
+from labkit.proxy.iptables.names import is_own
 
 Chains = Mapping[str, tuple[Rule, ...]]
 
@@ -23,7 +23,7 @@ def diff(previous: Ruleset | None, desired: Ruleset, batch: int | None = None) -
     one transaction is edited rule by rule. In built-in chains only the rules of the two rule sets are touched.
     """
     return "".join(
-        _restore_text(table.name, _chains(previous, table.name), _chains(desired, table.name), batch)
+        changes(table.name, _chains(previous, table.name), _chains(desired, table.name), batch)
         for table in desired.tables
     )
 
@@ -45,7 +45,8 @@ def _chains(rules: Ruleset | None, table: str) -> Chains:
     return {c.name: c.rules for c in rules.table(table).chains} if rules else {}
 
 
-def _restore_text(table: str, old: Chains, new: Chains, batch: int | None) -> str:
+def changes(table: str, old: Chains, new: Chains, batch: int | None = None) -> str:
+    """The changes of one table as restore text. Chains that are in neither stay as they are."""
     hooks = BUILT_IN[table]
     changed = {c for c in new if c not in hooks and old.get(c) != new[c]}
     gone = {c for c in old if c not in new and c not in hooks}
@@ -81,10 +82,15 @@ def _fill(chain: str, old: tuple[Rule, ...] | None, new: tuple[Rule, ...], batch
 
 def _edits(chain: str, old: tuple[Rule, ...], new: tuple[Rule, ...]) -> Iterator[str]:
     """Single inserts and deletes, from the end so that earlier positions stay valid; new rules before old ones go."""
-    matcher = SequenceMatcher(None, [r.text for r in old], [r.text for r in new], autojunk=False)
+    before = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    rest = min(len(old), len(new)) - before
+    after = next((i for i in range(rest) if old[-1 - i] != new[-1 - i]), rest)
+    a, b = old[before : len(old) - after], new[before : len(new) - after]
+    matcher = SequenceMatcher(None, [r.text for r in a], [r.text for r in b], autojunk=False)
     for tag, start, end, first, last in reversed(matcher.get_opcodes()):
         if tag == "equal":
             continue
+        start, end, first, last = start + before, end + before, first + before, last + before
         for offset, rule in enumerate(new[first:last]):
             yield f"-I {chain} {start + 1 + offset} {rule.text}"
         for _ in range(start, end):

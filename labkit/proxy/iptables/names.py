@@ -27,11 +27,6 @@ FIXED = frozenset(
 _KERNEL_SCALE = 1 << 31  # xt_statistic keeps a probability as a 31-bit fraction
 
 
-def port_name(namespace: str, service: str, port: str) -> str:
-    """`ns/name:port`, or `ns/name` where the port has no name: how rules name a Service port."""
-    return f"{namespace}/{service}:{port}" if port else f"{namespace}/{service}"
-
-
 @lru_cache(maxsize=65536)
 def port_hash(port: str, protocol: str) -> str:
     """The 16 characters behind KUBE-SVC-, KUBE-SVL-, KUBE-EXT- and KUBE-FW-; `protocol` in lower case."""

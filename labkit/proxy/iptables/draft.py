@@ -5,21 +5,21 @@ Pieces come in the order in which `iptables-save` prints them: source, destinati
 
 from __future__ import annotations
 
-from labkit.net.rules import Family, Ruleset, ruleset
-from labkit.proxy.names import saved_probability
+from labkit.net.rules import Family
+from labkit.proxy.iptables.names import saved_probability
 
 
 class Draft:
-    """Collects rules by table and chain. kube-proxy's restore text has filter before nat."""
+    """Collects rules by table and chain: `tables`, in the order in which kube-proxy's restore text has them."""
 
     def __init__(self, family: Family) -> None:
         self.family = family
-        self._tables: dict[str, dict[str, list[str]]] = {"mangle": {}, "filter": {}, "nat": {}}
+        self.tables: dict[str, dict[str, list[str]]] = {"mangle": {}, "filter": {}, "nat": {}}
 
     def declare(self, table: str, *chains: str) -> None:
         """Make sure that the chains exist, even without rules."""
         for chain in chains:
-            self._tables[table].setdefault(chain, [])
+            self.tables[table].setdefault(chain, [])
 
     def filter(self, chain: str, *pieces: str) -> None:
         self._add("filter", chain, pieces)
@@ -28,10 +28,7 @@ class Draft:
         self._add("nat", chain, pieces)
 
     def _add(self, table: str, chain: str, pieces: tuple[str, ...]) -> None:
-        self._tables[table].setdefault(chain, []).append(" ".join(filter(None, pieces)))
-
-    def ruleset(self) -> Ruleset:
-        return ruleset(self._tables, self.family)
+        self.tables[table].setdefault(chain, []).append(" ".join(filter(None, pieces)))
 
 
 def source(prefix: str) -> str:

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from labkit.api.objects import EndpointSlice, Node, Service, view
+from labkit.api.objects import EndpointSlice, Node, Service, raw, view
 from labkit.net.rules import Ruleset, parse
-from labkit.proxy.names import endpoint_chain, port_hash
-from labkit.proxy.plan import ProxyConfig, plan
+from labkit.proxy.config import ProxyConfig
+from labkit.proxy.iptables.names import endpoint_chain, port_hash
+from labkit.proxy.iptables.plan import plan
+from labkit.proxy.mode import seen
 
 NODE = view({"metadata": {"name": "node-1"}}, Node)
 
@@ -33,7 +35,7 @@ def texts(rules: Ruleset, table: str, prefix: str) -> list[str]:
 
 
 def test_cluster_ip() -> None:
-    rules = plan([web()], [ends("10.244.2.7", "10.244.1.5", "10.244.1.10")], NODE)
+    rules = plan(seen([web()], [ends("10.244.2.7", "10.244.1.5", "10.244.1.10")], NODE))
     to = "-d 10.96.0.20/32 -p tcp -m comment --comment"
     assert texts(rules, "nat", "KUBE-SERVICES")[0] == (
         f'{to} "shop/web:http cluster IP" -m tcp --dport 80 -j KUBE-SVC-{port_hash("shop/web:http", "tcp")}'
@@ -56,7 +58,7 @@ def test_cluster_ip() -> None:
 
 def test_no_endpoint_is_rejected_and_nothing_is_translated() -> None:
     for slices in ([], [ends()], [ends("10.244.1.5", conditions={"ready": False})]):
-        rules = plan([web()], slices, NODE)
+        rules = plan(seen([web()], slices, NODE))
         assert texts(rules, "filter", "KUBE-SERVICES") == [
             '-d 10.96.0.20/32 -p tcp -m comment --comment "shop/web:http has no endpoints" -m tcp --dport 80 '
             "-j REJECT --reject-with icmp-port-unreachable"
@@ -66,7 +68,7 @@ def test_no_endpoint_is_rejected_and_nothing_is_translated() -> None:
 
 
 def test_local_policy_without_a_local_endpoint_drops() -> None:
-    rules = plan([web(internalTrafficPolicy="Local")], [ends("10.244.2.7", nodeName="node-2")], NODE)
+    rules = plan(seen([web(internalTrafficPolicy="Local")], [ends("10.244.2.7", nodeName="node-2")], NODE))
     (rule,) = texts(rules, "filter", "KUBE-SERVICES")
     assert '"shop/web:http has no local endpoints"' in rule
     assert rule.endswith("-j DROP")
@@ -74,7 +76,7 @@ def test_local_policy_without_a_local_endpoint_drops() -> None:
 
 def test_session_affinity() -> None:
     spec = {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}}}
-    rules = plan([web(**spec)], [ends("10.244.1.5", "10.244.2.7")], NODE)
+    rules = plan(seen([web(**spec)], [ends("10.244.1.5", "10.244.2.7")], NODE))
     svc = texts(rules, "nat", "KUBE-SVC-")
     chains = [t.rpartition(" ")[2] for t in svc[3:]]
     assert svc[1:3] == [
@@ -100,7 +102,7 @@ def test_other_protocols(protocol: str) -> None:
         },
         EndpointSlice,
     )
-    rules = plan([one], [wrong, right], NODE)
+    rules = plan(seen([one], [wrong, right], NODE))
     low = protocol.lower()
     (dnat,) = [t for t in texts(rules, "nat", "KUBE-SEP-") if "DNAT" in t]
     assert dnat.startswith(f"-p {low} ")
@@ -108,7 +110,7 @@ def test_other_protocols(protocol: str) -> None:
 
 
 def test_the_frame_is_there_without_any_service() -> None:
-    rules = plan([], [], NODE)
+    rules = plan(seen([], [], NODE))
     assert [str(r) for r in rules.chain("filter", "FORWARD").rules] == [
         '-m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL',
         '-m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
@@ -125,13 +127,12 @@ def test_the_frame_is_there_without_any_service() -> None:
 
 
 def test_config_shapes_the_frame() -> None:
-    rules = plan(
-        [web()], [ends("10.244.1.5")], NODE, ProxyConfig(masquerade_all=True, masquerade_bit=5, conntrack_liberal=True)
-    )
+    config = ProxyConfig(masquerade_all=True, masquerade_bit=5, conntrack_liberal=True)
+    rules = plan(seen([web()], [ends("10.244.1.5")], NODE), config)
     assert texts(rules, "nat", "KUBE-MARK-MASQ") == ["-j MARK --set-xmark 0x20/0x20"]
     assert texts(rules, "nat", "KUBE-SVC-")[0].startswith("-d 10.96.0.20/32 ")
     assert not any("INVALID" in t for t in texts(rules, "filter", "KUBE-FORWARD"))
-    undetected = plan([web()], [ends("10.244.1.5")], NODE, ProxyConfig(cluster_cidr=""))
+    undetected = plan(seen([web()], [ends("10.244.1.5")], NODE), ProxyConfig(cluster_cidr=""))
     assert not any("KUBE-MARK-MASQ" in t for t in texts(undetected, "nat", "KUBE-SVC-"))
 
 
@@ -145,7 +146,7 @@ def test_a_source_range_of_everything_has_no_source_match() -> None:
         },
         Service,
     )
-    first, second, _ = texts(plan([one], [ends("10.244.1.5")], NODE), "nat", "KUBE-FW-")
+    first, second, _ = texts(plan(seen([one], [ends("10.244.1.5")], NODE)), "nat", "KUBE-FW-")
     assert first.startswith("-m comment")
     assert second.startswith("-s 10.0.0.0/8 -m comment")
 
@@ -158,17 +159,20 @@ def test_order_of_the_objects_plays_no_part() -> None:
             Service,
         ),
     ]
-    slices = [ends("10.244.1.5"), ends("10.244.2.7")]
-    assert plan(services, slices, NODE) == plan(services[::-1], slices[::-1], NODE)
+    slices = [
+        ends("10.244.1.5"),
+        view({**raw(ends("10.244.2.7")), "metadata": {**raw(ends().metadata), "name": "web-2"}}, EndpointSlice),
+    ]
+    assert plan(seen(services, slices, NODE)) == plan(seen(services[::-1], slices[::-1], NODE))
 
 
 def test_large_clusters_have_no_comments_on_endpoint_rules() -> None:
     many = ends(*(f"10.244.{i // 250}.{i % 250 + 1}" for i in range(1001)))
-    rules = plan([web()], [many], NODE)
+    rules = plan(seen([web()], [many], NODE))
     assert not any("comment" in t for t in texts(rules, "nat", "KUBE-SEP-") + texts(rules, "nat", "KUBE-SVC-")[1:])
     assert "cluster IP" in texts(rules, "nat", "KUBE-SVC-")[0]
 
 
 def test_text_and_parse_are_inverse() -> None:
-    rules = plan([web(sessionAffinity="ClientIP")], [ends("10.244.1.5", "10.244.2.7")], NODE)
+    rules = plan(seen([web(sessionAffinity="ClientIP")], [ends("10.244.1.5", "10.244.2.7")], NODE))
     assert parse(str(rules)) == rules

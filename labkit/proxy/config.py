@@ -1,0 +1,34 @@
+"""What a proxy is told to do: kube-proxy's configuration, as far as it shapes what a node does with packets."""
+
+from __future__ import annotations
+
+import msgspec
+
+from labkit.net.rules import Family
+
+
+class ProxyConfig(msgspec.Struct, frozen=True):
+    """Settings of one address family. The defaults are kube-proxy's.
+
+    cluster_cidr         pods' addresses (detectLocalMode ClusterCIDR): all else is masqueraded. "" turns that off
+    masquerade_bit       bit of the packet mark that asks for masquerading
+    localhost_nodeports  whether NodePorts answer on 127.0.0.1 (needs net.ipv4.conf.all.route_localnet)
+    nodeport_addresses   prefixes of the node's addresses on which NodePorts answer; none: as the mode has it
+    conntrack_liberal    net.netfilter.nf_conntrack_tcp_be_liberal is set: keep packets in state INVALID
+    """
+
+    cluster_cidr: str = "10.244.0.0/16"
+    masquerade_all: bool = False
+    masquerade_bit: int = 14
+    localhost_nodeports: bool = True
+    nodeport_addresses: tuple[str, ...] = ()
+    conntrack_liberal: bool = False
+    family: Family = "IPv4"
+
+    @property
+    def localhost(self) -> bool:
+        """NodePorts on localhost never work for IPv6."""
+        return self.localhost_nodeports and self.family == "IPv4"
+
+
+DEFAULT = ProxyConfig()

@@ -1,0 +1,75 @@
+r"""What every proxy mode is: a way to make one node do what the Services ask.
+
+    View --> Mode.sync --> the kernel (or a process) of the node
+                  \-> Mode.plan, the same as a value: printed, compared, walked by the model tracer
+
+Each folder beside this file is one mode, with its pure part in `plan.py`. Modes know nothing of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, Protocol
+
+import msgspec
+
+from labkit.api.objects import EndpointSlice, Node, Service
+from labkit.net.rules import Family
+from labkit.proxy.model import Port, PortKey, of_family
+from labkit.proxy.tracker import Tracker, tracked
+
+
+class View(msgspec.Struct, frozen=True):
+    """All that the proxy of one node works from, in one address family.
+
+    keys       those of `ports`, sorted
+    total      number of endpoints of all ports
+    addresses  of the node (InternalIP), of this family, the primary one first
+    """
+
+    ports: Mapping[PortKey, Port]
+    keys: Sequence[PortKey]
+    total: int
+    node: str
+    zone: str
+    addresses: tuple[str, ...]
+
+    @property
+    def node_ip(self) -> str:
+        """The node's primary address; empty where it has none of this family."""
+        return self.addresses[0] if self.addresses else ""
+
+
+class Mode(Protocol):
+    """One mode on one node, for one address family."""
+
+    @property
+    def plan(self) -> Any:
+        """What the node has now, as a frozen value that prints as the real tool prints it."""
+
+    async def start(self) -> None:
+        """Prepare the node: settings, devices, programs. Nothing of an earlier start is there."""
+
+    async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
+        """Bring the node to the view. `changed`: the ports that may differ from the last view; None: all may.
+
+        Returns what was applied, as the text that the real tool would be fed; empty where nothing changed. With None
+        the node itself is looked at, so that what somebody else deleted comes back. Raises `RuleError` where the
+        kernel refuses; the next call then repairs whatever is missing.
+        """
+
+    async def stop(self) -> None:
+        """Remove all that this mode made on the node, and nothing else."""
+
+
+def view_of(tracker: Tracker, node: Node) -> View:
+    """What the proxy of the node sees. The view follows the tracker: it is for the next sync, not to be kept."""
+    addresses = tuple(
+        a.address for a in node.status.addresses if a.type == "InternalIP" and of_family(a.address, tracker.family)
+    )
+    return View(tracker.ports, tracker.keys, tracker.total, node.name, node.zone, addresses)
+
+
+def seen(services: Iterable[Service], slices: Iterable[EndpointSlice], node: Node, family: Family = "IPv4") -> View:
+    """What the proxy of `node` sees of these objects."""
+    return view_of(tracked(services, slices, family), node)

@@ -1,0 +1,21 @@
+"""The proxy modes by name, as `--proxy-mode` has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from labkit.linux.iptables import Variant
+from labkit.proxy.config import ProxyConfig
+from labkit.proxy.mode import Mode
+
+Make = Callable[[str, ProxyConfig, Variant], Mode]
+
+
+def _iptables(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+    from labkit.proxy.iptables.mode import IptablesMode
+
+    return IptablesMode(path, config, variant, fresh=True)
+
+
+MODES: dict[str, Make] = {"iptables": _iptables}
+"""Name -> maker of a mode for the node at a path, which has nothing of kube-proxy yet. Imported when first used."""

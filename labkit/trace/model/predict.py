@@ -1,0 +1,49 @@
+"""The model tracer: what a node's plan, of whichever proxy mode, will do with a packet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from typing import Any
+
+from labkit.errors import RuleError
+from labkit.net.packet import Packet
+from labkit.net.rules import Ruleset
+from labkit.trace.model import iptables
+from labkit.trace.model.prediction import Prediction, State
+
+TRACERS: dict[type, Callable[..., Prediction]] = {Ruleset: iptables.predict}
+"""Kind of plan -> its tracer."""
+
+
+def predict(
+    plan: Any,
+    packet: Packet,
+    *,
+    place: str = "",
+    node_addresses: Set[str] = frozenset(),
+    from_node: bool = False,
+    state: State = "NEW",
+    remembered: Set[str] = frozenset(),
+) -> Prediction:
+    """What can happen to `packet` on the node that has this plan.
+
+    place           the node's name, for the hits
+    node_addresses  its own addresses; loopback is always its own
+    from_node       the packet is sent by the node itself; otherwise it came in by an interface
+    state           of its connection; only a NEW one is translated, others are walked as given
+    remembered      what holds the source address already (session affinity), as `Outcome.remembered` names it
+
+    Raises `RuleError` for a plan or a rule that the model does not know.
+    """
+    tracer = TRACERS.get(type(plan))
+    if tracer is None:
+        raise RuleError(f"the model tracer knows no plan of the kind {type(plan).__name__}")
+    return tracer(
+        plan,
+        packet,
+        place=place,
+        node_addresses=node_addresses,
+        from_node=from_node,
+        state=state,
+        remembered=remembered,
+    )
