@@ -55,6 +55,7 @@ PROGRAMS = (
     Program("nft", "nftables", "rules of nftables, as a node shows them", r"""["'; ]nft """),
     Program("ipvsadm", "ipvsadm", "tables of IPVS, as a node shows them", r"\bipvsadm ", ask=""),
     Program("conntrack", "conntrack", "tracked connections, as a node shows them", r"""["'; ]conntrack -"""),
+    Program("clang", "clang", "the programs of kube-proxy's ebpf mode", r"""proxy_mode=["']ebpf"""),
     Program("curl", "curl", "HTTP requests by hand", r"\bcurl ", ("00_start",)),
     Program("dig", "bind9-dnsutils", "DNS questions by hand", r"\bdig ", ask="-v"),
     Program("ping", "iputils-ping", "is a host there", r"""["'; ]ping["' ]""", ("20_clusterip",), ask="-V"),

@@ -14,13 +14,12 @@ ROOT = Path("/run/labkit/cgroup")
 def own() -> str:
     """The directory. The file system is mounted in this mount namespace at first, which makes no cgroup anywhere.
 
-    Raises `LabError` where the kernel has no cgroups of version 2, `OSError` where it refuses.
+    Raises `LabError` where the kernel has no cgroups of version 2, `OSError` where it does not let them be mounted.
     """
-    lines = Path("/proc/self/cgroup").read_text().splitlines()
-    inside = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), None)
-    if inside is None:
-        raise LabError("this kernel has no cgroups of version 2, to which eBPF programs for sockets are attached")
     if not os.path.ismount(ROOT):
         ROOT.mkdir(parents=True, exist_ok=True)
         syscalls.mount("none", str(ROOT), "cgroup2")
-    return f"{ROOT}{inside}".rstrip("/")
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        if line.startswith("0::"):
+            return f"{ROOT}{line.removeprefix('0::')}".rstrip("/")
+    raise LabError("this kernel has no cgroups of version 2, to which eBPF programs for sockets are attached")

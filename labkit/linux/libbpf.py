@@ -12,6 +12,7 @@ from labkit.errors import MissingFeature, RuleError
 LIBRARY, PACKAGE = "libbpf.so.1", "libbpf1"
 _LONGEST = 200  # lines that are kept of what it said
 _LINE = 4096
+_WARNING = 0  # LIBBPF_WARN
 
 _lines: list[str] = []
 _Print = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
@@ -48,7 +49,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "bpf_object__load": (_I, [_P]),
     "bpf_object__close": (None, [_P]),
     "bpf_object__next_map": (_P, [_P, _P]),
-    "bpf_object__find_program_by_name": (_P, [_P, _S]),
+    "bpf_object__next_program": (_P, [_P, _P]),
     "bpf_map__name": (_S, [_P]),
     "bpf_map__type": (_I, [_P]),
     "bpf_map__key_size": (_U, [_P]),
@@ -56,8 +57,9 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "bpf_map__set_max_entries": (_I, [_P, _U]),
     "bpf_map__fd": (_I, [_P]),
     "bpf_program__fd": (_I, [_P]),
-    "bpf_program__attach_cgroup": (_P, [_P, _FD]),
-    "bpf_link__destroy": (_I, [_P]),
+    "bpf_program__name": (_S, [_P]),
+    "bpf_program__expected_attach_type": (_I, [_P]),
+    "bpf_link_create": (_I, [_FD, _FD, _I, _P]),
     "bpf_tc_hook_create": (_I, [_HOOK]),
     "bpf_tc_hook_destroy": (_I, [_HOOK]),
     "bpf_tc_attach": (_I, [_HOOK, ctypes.POINTER(Filter)]),
@@ -85,7 +87,7 @@ def library() -> Any:
     for name, (result, arguments) in _FUNCTIONS.items():
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
-    lib.libbpf_set_print(_listen)
+    lib.libbpf_set_print(_listener)
     return lib
 
 
@@ -103,12 +105,14 @@ def said() -> str:
     return text
 
 
-@_Print
-def _listen(_level: int, form: bytes, arguments: int) -> int:
-    """libbpf's printer: a format of printf, and its arguments as a va_list."""
+def _listen(level: int, form: bytes, arguments: int) -> int:
+    """What libbpf prints by: a format of printf, and its arguments as a va_list."""
     line = ctypes.create_string_buffer(_LINE)
     ctypes.CDLL(None).vsnprintf(line, ctypes.c_size_t(_LINE), form, ctypes.c_void_p(arguments))
-    if _level == 0:  # LIBBPF_WARN
+    if level == _WARNING:
         _lines.append(line.value.decode(errors="replace"))
         del _lines[:-_LONGEST]
     return 0
+
+
+_listener = _Print(_listen)

@@ -1,6 +1,6 @@
 """The C source of this folder as an eBPF object file: compiled by clang at first use, kept in the user's cache.
 
-Where the cache cannot be written, as inside a lab, the object is used as it is; where it cannot be read, it is compiled.
+Where the cache cannot be written, as inside a lab, the object is used as it is; where nothing is in it, it is made.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from labkit.errors import LabError, MissingFeature
 
-PACKAGES = "clang libbpf-dev linux-libc-dev"
+PACKAGES = "clang libbpf-dev"
 _SOURCES = Path(__file__).parent
 _MAIN = _SOURCES / "proxy.c"
 # v2: all that the programs need; with v3, Linux before 5.12 would refuse some of what clang makes.

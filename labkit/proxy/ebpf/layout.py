@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
-from socket import IPPROTO_TCP, IPPROTO_UDP, inet_aton
+from socket import IPPROTO_TCP, IPPROTO_UDP, inet_aton, inet_ntoa
 
 from labkit.proxy.ebpf.plan import Address, Frontend, Kind
 
 SERVICES, BACKENDS, REVERSE_NAT = "cilium_lb4_services_v2", "cilium_lb4_backends_v3", "cilium_lb4_reverse_nat"
 MAGLEV, AFFINITY_MATCH, SOURCE_RANGE = "cilium_lb4_maglev", "cilium_lb_affinity_match", "cilium_lb4_source_range"
-HERE = "cilium_lxc"
+HERE, SOCKETS, FLOWS = "cilium_lxc", "cilium_lb4_reverse_sk", "cilium_ct4_global"
 EXTERNAL, INTERNAL = 0, 1  # scopes
 ACTIVE, TERMINATING = 0, 1
 PROTOCOL = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}
@@ -25,7 +25,7 @@ _SERVICE = struct.Struct("=IHHBBH")
 
 
 def service_key(address: Address, scope: int, slot: int) -> bytes:
-    """struct lb4_key"""
+    """A key of the map of Services: struct lb4_key."""
     ip, port, protocol = address
     return inet_aton(ip) + struct.pack(">H", port) + struct.pack("=HBBxx", slot, PROTOCOL[protocol], scope)
 
@@ -36,7 +36,7 @@ def slot_of(key: bytes) -> int:
 
 
 def service(frontend: Frontend, count: int, number: int) -> bytes:
-    """struct lb4_service of slot 0."""
+    """Slot 0 of a frontend: struct lb4_service."""
     algorithm = _MAGLEV if frontend.maglev else _RANDOM
     flags = _KINDS[frontend.kind]
     flags |= _EXT_LOCAL if frontend.local and frontend.kind != "ClusterIP" else 0
@@ -49,7 +49,7 @@ def service(frontend: Frontend, count: int, number: int) -> bytes:
 
 
 def slot(backend: int, number: int) -> bytes:
-    """struct lb4_service of slots 1 to n: the number of an endpoint."""
+    """Slots 1 to n, with the number of an endpoint: struct lb4_service."""
     return _SERVICE.pack(backend, 0, number, 0, 0, 0)
 
 
@@ -58,7 +58,7 @@ def backend_key(number: int) -> bytes:
 
 
 def backend(address: Address, state: int) -> bytes:
-    """struct lb4_backend"""
+    """An endpoint: struct lb4_backend."""
     ip, port, protocol = address
     return inet_aton(ip) + struct.pack(">H", port) + struct.pack("=BBHBx", PROTOCOL[protocol], state, 0, 0)
 
@@ -69,7 +69,7 @@ def frontend_key(number: int) -> bytes:
 
 
 def reverse_nat(address: Address) -> bytes:
-    """struct lb4_reverse_nat"""
+    """What replies of a frontend come from: struct lb4_reverse_nat."""
     return inet_aton(address[0]) + struct.pack(">H", address[1])
 
 
@@ -79,11 +79,35 @@ def maglev(backends: Sequence[int]) -> bytes:
 
 
 def affinity_match(backend: int, number: int) -> bytes:
-    """struct lb_affinity_match"""
+    """That an endpoint is one of a frontend's: struct lb_affinity_match."""
     return struct.pack("=IHxx", backend, number)
 
 
 def source_range(prefix: str, number: int) -> bytes:
-    """struct lb4_src_range_key: the frontend's number and what lies behind it are one string of bits."""
+    """A prefix behind the number of its frontend, in one string of bits: struct lb4_src_range_key."""
     network = ip_network(prefix)
     return struct.pack("=IHxx", 32 + network.prefixlen, number) + network.network_address.packed
+
+
+def sockets(entries: Mapping[bytes, bytes]) -> dict[tuple[int, str], str]:
+    """Cookie of a socket and what it asked for -> where it went (struct ipv4_revnat_tuple and its entry)."""
+    found = {}
+    for key, value in entries.items():
+        cookie, ip, port = struct.unpack_from("=Q4s2s", key)
+        found[cookie, _text(value[:4], value[4:6])] = _text(ip, port)
+    return found
+
+
+def flows(entries: Mapping[bytes, bytes], backends: Mapping[bytes, bytes]) -> dict[tuple[str, str, str], str]:
+    """Protocol, client and address of connections from outside -> their endpoints (struct ipv4_ct_tuple, ct_entry)."""
+    found = {}
+    names = {number: name for name, number in PROTOCOL.items()}
+    for key, value in entries.items():
+        source, target, sport, dport, protocol, reply = struct.unpack_from("=4s4s2s2sBB", key)
+        if not reply and (backend := backends.get(value[:4])):
+            found[names[protocol], _text(source, sport), _text(target, dport)] = _text(backend[:4], backend[4:6])
+    return found
+
+
+def _text(ip: bytes, port: bytes) -> str:
+    return f"{inet_ntoa(ip)}:{int.from_bytes(port, 'big')}"

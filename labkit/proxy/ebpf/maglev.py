@@ -1,7 +1,7 @@
 """The Maglev table of a Service: which endpoint each hash value leads to.
 
-Every endpoint fills its share of the table, and when one comes or goes hardly any other entry changes: so two nodes that
-never talk to each other send the same client to the same endpoint.
+Every endpoint fills its share of the table, and when one comes or goes hardly any other entry changes. So two nodes
+that never talk to each other send the same client to the same endpoint.
 Source: Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer" (NSDI 2016), section 3.4.
 """
 

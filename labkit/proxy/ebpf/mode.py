@@ -1,8 +1,8 @@
 """The ebpf mode on one node: its programs in the kernel, its maps in step with the Services.
 
-The programs are attached to the lab's own cgroup, one set for each node, and look at the network namespace of a socket to
-tell whether it is their node's: `join` and `leave` say which are. One process serves the pods of all nodes here, through
-sockets in their namespaces, so that a cgroup for each node would not tell them apart.
+The programs are attached to the lab's own cgroup, one set for each node, and look at the network namespace of a socket
+to tell whether it is their node's: `join` and `leave` say which are. One process serves the pods of all nodes here,
+through sockets in their namespaces, so that a cgroup for each node would not tell them apart.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Set
-from pathlib import Path
 from socket import inet_aton
 
 from labkit.errors import RuleError
 from labkit.linux import bpf, cgroup
+from labkit.linux.bpf_map import Map
 from labkit.proxy.config import DEFAULT, ProxyConfig
+from labkit.proxy.ebpf import layout
 from labkit.proxy.ebpf.image import image
 from labkit.proxy.ebpf.plan import Plan
 from labkit.proxy.ebpf.tables import ORDER, Changes, Entry, Tables, changes, of_maps
-from labkit.proxy.mode import View
+from labkit.proxy.mode import Deliver, View
 from labkit.proxy.model import PortKey
 
-SOCKETS = tuple(f"cil_sock{v}_{hook}" for v in (4, 6) for hook in ("connect", "sendmsg", "recvmsg", "getpeername"))
+HOOKS = tuple(f"cil_sock{v}_{hook}" for v in (4, 6) for hook in ("connect", "sendmsg", "recvmsg", "getpeername"))
 CABLE = {"ingress": "cil_from_netdev", "egress": "cil_to_netdev"}
 NETNS, NODE = "labkit_netns", "labkit_node"
 _POD, _OWN = b"\0", b"\1"
@@ -55,12 +56,22 @@ class EbpfMode:
         if (cookie := self._members.pop(path, b"")) and self._loaded:
             self._loaded.maps[NETNS].delete([cookie])
 
+    def deliveries(self) -> Deliver:
+        """By the sockets that the programs remember, and the connections from outside."""
+        sockets = layout.sockets(self._maps[layout.SOCKETS].items())
+        flows = layout.flows(self._maps[layout.FLOWS].items(), self._maps[layout.BACKENDS].items())
+
+        def deliver(socket: int, protocol: str, local: str, remote: str) -> str:
+            return sockets.get((socket, remote)) or flows.get((protocol, local, remote), "")
+
+        return deliver
+
     async def start(self) -> None:
         """Load the programs and let them run, over empty maps."""
-        loaded = self._loaded = bpf.Loaded(image(), self.config.ebpf.lb_map_max, ORDER)
+        loaded = self._loaded = bpf.Loaded(image(), self.config.ebpf.map_max, ORDER)
         for path in self._members:
             self._members[path] = self._enter(path)
-        loaded.attach_cgroup(cgroup.own(), *SOCKETS)
+        loaded.attach_cgroup(cgroup.own(), *HOOKS)
         loaded.attach_interface(self.path, self._uplink, CABLE)
 
     async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
@@ -87,7 +98,7 @@ class EbpfMode:
 
     def _name(self, view: View) -> None:
         """What does not depend on Services: the node's address, and its network namespaces."""
-        self._maps[NODE].update({bytes(4): inet_aton(view.node_ip or "0.0.0.0")})  # noqa: S104 - no address
+        self._maps[NODE].update({bytes(4): inet_aton(view.node_ip or "0.0.0.0")})
         wanted = {cookie: _OWN if path == self.path else _POD for path, cookie in self._members.items()}
         found = self._maps[NETNS].items()
         self._maps[NETNS].update({k: v for k, v in wanted.items() if found.get(k) != v})
@@ -111,7 +122,7 @@ class EbpfMode:
             self._maps[of].delete([key])
 
     @property
-    def _maps(self) -> dict[str, bpf.Map]:
+    def _maps(self) -> dict[str, Map]:
         if self._loaded is None:
             raise RuleError("the ebpf mode of this node has not been started")
         return self._loaded.maps

@@ -3,8 +3,8 @@
     Port --> Share: the frontends of one Service port, with the endpoints that this node uses behind each
     Plan:    all of them, printed as `cilium-dbg bpf lb list` prints the maps
 
-An external address with policy Local has two scopes: what comes from outside goes to this node's endpoints, what pods and
-nodes send goes to any (lookup_service in lb.h).
+An external address with policy Local has two scopes: what comes from outside goes to this node's endpoints, what pods
+and nodes send goes to any (lookup_service in lb.h).
 Source: cilium pkg/loadbalancer/loadbalancer.go (types and flags), Kubernetes v1.34 pkg/proxy/topology.go.
 """
 
@@ -20,13 +20,13 @@ from labkit.net.packet import endpoint
 from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.endpoints import Selection, select
 from labkit.proxy.mode import View
-from labkit.proxy.model import Backend, Port, PortKey
+from labkit.proxy.model import Backend, Port
 
 Kind = Literal["ClusterIP", "NodePort", "ExternalIPs", "LoadBalancer"]
 Address = tuple[str, int, str]
 """Address, port and protocol (in lower case) of a frontend or an endpoint."""
 
-ANY = "0.0.0.0"  # noqa: S104 - the NodePort on 127.0.0.1, for the node alone
+ANY = "0.0.0.0"  # the NodePort on 127.0.0.1, for the node alone
 PROTOCOLS = ("tcp", "udp")
 
 

@@ -76,8 +76,8 @@ class Tables:
         self._states: dict[Address, dict[PortKey, int]] = {}
         self._here: dict[str, set[PortKey]] = {}
         self._of: dict[Address, dict[Entry, bytes]] = {}  # the entries of each frontend
-        self._frontends = Numbers(65535)
-        self._backends = Numbers(2**32 - 1)
+        self._frontends: Numbers[Address] = Numbers(65535)
+        self._backends: Numbers[Address] = Numbers(2**32 - 1)
 
     def plan(self) -> Plan:
         """What the maps hold, to be read."""
@@ -151,7 +151,8 @@ class Tables:
     def _frontend(self, front: Frontend) -> dict[Entry, bytes]:
         """All entries of one frontend."""
         number = self._frontends.of(front.address)
-        found: dict[Entry, bytes] = {(layout.REVERSE_NAT, layout.frontend_key(number)): layout.reverse_nat(front.address)}
+        key = layout.frontend_key(number)
+        found: dict[Entry, bytes] = {(layout.REVERSE_NAT, key): layout.reverse_nat(front.address)}
         scopes = {layout.EXTERNAL: front.backends}
         if front.internal is not None:
             scopes[layout.INTERNAL] = front.internal
@@ -168,7 +169,7 @@ class Tables:
         if front.maglev and front.routable and front.backends:
             positions = maglev.table(tuple(f"{ip}:{port}" for ip, port, _ in front.backends))
             by_position = [self._backends.of(b) for b in front.backends]
-            found[layout.MAGLEV, layout.frontend_key(number)] = layout.maglev([by_position[p] for p in positions])
+            found[layout.MAGLEV, key] = layout.maglev([by_position[p] for p in positions])
         return found
 
 
