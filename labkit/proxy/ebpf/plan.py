@@ -169,14 +169,14 @@ def _address(backend: Backend, protocol: str) -> Address:
 
 def listing(frontend: Frontend, number: int) -> list[tuple[str, str]]:
     """A frontend's entries in the map of Services, as `cilium-dbg bpf lb list` has them."""
-    name = text(frontend.address)
-    lines = _scope(frontend, name, number, frontend.backends)
-    if frontend.internal is not None:
-        lines += _scope(frontend, f"{name}/i", number, frontend.internal)
-    return lines
+    lines = entries(frontend, number, internal=False)
+    return lines + (entries(frontend, number, internal=True) if frontend.internal is not None else [])
 
 
-def _scope(frontend: Frontend, name: str, number: int, backends: tuple[Address, ...]) -> list[tuple[str, str]]:
+def entries(frontend: Frontend, number: int, internal: bool) -> list[tuple[str, str]]:
+    """Those of one scope; the position in the list is the slot."""
+    name = f"{text(frontend.address)}/i" if internal else text(frontend.address)
+    backends = frontend.internal or () if internal else frontend.backends
     first = (f"{name} (0)", f"0.0.0.0:0 ({number}) (0) [{', '.join(_flags(frontend))}]")
     slots = [(f"{name} ({n})", f"{text(b)} ({number}) ({n})") for n, b in enumerate(backends, 1)]
     return [first, *slots]

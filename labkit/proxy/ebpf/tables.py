@@ -167,7 +167,7 @@ class Tables:
         for prefix in front.ranges:
             found[layout.SOURCE_RANGE, layout.source_range(prefix, number)] = layout.SET
         if front.maglev and front.routable and front.backends:
-            positions = maglev.table(tuple(f"{ip}:{port}" for ip, port, _ in front.backends))
+            positions = maglev.table(maglev.names(front.backends))
             by_position = [self._backends.of(b) for b in front.backends]
             found[layout.MAGLEV, key] = layout.maglev([by_position[p] for p in positions])
         return found

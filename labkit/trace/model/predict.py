@@ -8,10 +8,11 @@ from typing import Any
 from labkit.errors import RuleError
 from labkit.net.packet import Packet
 from labkit.net.rules import Ruleset
-from labkit.trace.model import iptables
+from labkit.proxy.ebpf.plan import Plan as EbpfPlan
+from labkit.trace.model import ebpf, iptables
 from labkit.trace.model.prediction import Prediction, State
 
-TRACERS: dict[type, Callable[..., Prediction]] = {Ruleset: iptables.predict}
+TRACERS: dict[type, Callable[..., Prediction]] = {Ruleset: iptables.predict, EbpfPlan: ebpf.predict}
 """Kind of plan -> its tracer."""
 
 

@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from packetflow import CASES, LEFT_OUT, NODE, NODE_ADDRESSES, Case, cases, service, suites
+from packetflow import CASES, LEFT_OUT, NODE, NODE_ADDRESSES, Case, cases, masqueraded, service, suites
 
+from labkit.proxy.ebpf.plan import plan as ebpf
 from labkit.proxy.iptables.plan import plan as iptables
 from labkit.proxy.mode import seen
 from labkit.trace.model.predict import predict
 
-PLANS = {"iptables": iptables}
+PLANS = {"iptables": iptables, "ebpf": ebpf}
 
 
 @pytest.mark.parametrize(("mode", "case"), [pytest.param(m, c, id=f"{m}-{c}") for m in PLANS for c in cases(m)])
@@ -20,7 +21,7 @@ def test_flow(mode: str, case: Case) -> None:
     assert found.verdict == expected["verdict"]
     assert list(found.to) == sorted(expected.get("to", []))
     if "masquerade" in expected:
-        assert found.masquerade == expected["masquerade"]
+        assert found.masquerade == masqueraded(mode, case)
     assert sum(o.probability for o in found.outcomes) == pytest.approx(1)
 
 
