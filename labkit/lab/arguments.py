@@ -12,7 +12,7 @@ from labkit.net.topology import plan
 
 CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
-PROXY_MODES = ("iptables", "ebpf")
+PROXY_MODES = ("iptables", "ebpf", "userspace", "kernelspace")
 MODE_NEEDS = {"ebpf": ("ebpf-cgroup", "ebpf-tc")}
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)

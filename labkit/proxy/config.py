@@ -24,6 +24,12 @@ class EbpfConfig(msgspec.Struct, frozen=True):
         return self.algorithm == "maglev"
 
 
+class Winkernel(msgspec.Struct, frozen=True):
+    """Settings of the mode kernelspace. enable_dsr: direct server return: pods see who asks for a cluster IP."""
+
+    enable_dsr: bool = False
+
+
 class ProxyConfig(msgspec.Struct, frozen=True):
     """Settings of one address family. The defaults are kube-proxy's.
 
@@ -33,6 +39,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     nodeport_addresses   prefixes of the node's addresses on which NodePorts answer; none: as the mode has it
     conntrack_liberal    net.netfilter.nf_conntrack_tcp_be_liberal is set: keep packets in state INVALID
     ebpf                 of that mode alone
+    winkernel            of the mode kernelspace alone
     """
 
     cluster_cidr: str = "10.244.0.0/16"
@@ -43,6 +50,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     conntrack_liberal: bool = False
     ebpf: EbpfConfig = EbpfConfig()
     family: Family = "IPv4"
+    winkernel: Winkernel = Winkernel()
 
     @property
     def localhost(self) -> bool:

@@ -6,14 +6,14 @@ Which suites a mode is held to, and why the others are left out of it, stands he
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from labkit.api.objects import EndpointSlice, Node, Service, view
 from labkit.net.packet import Packet
 from labkit.net.rules import Family
-from labkit.proxy.config import ProxyConfig
+from labkit.proxy.config import ProxyConfig, Winkernel
 from labkit.proxy.mode import View, seen
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "packetflow_cases.json").read_text())
@@ -30,27 +30,23 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "np-nft-v6": "the maps are IPv4's",
         "np-ipt-v6": "the maps are IPv4's",
         "np-ipt-v6-nolo": "the maps are IPv4's",
-        "healthcheck-nodeport": "nothing stands in the way of the health check's port, so that nothing has to let it in",
     },
-}
-# The same for single flows.
-FLOWS_LEFT_OUT: Mapping[str, Mapping[str, str]] = {
-    "ebpf": {
-        "clusterip-07": "SCTP has no hook in the socket's programs",
-        "loadbalancer-08": "source ranges are for the outside",
-        "loadbalancer-09": "source ranges are for the outside",
-        "loadbalancer-12": "a packet from the load balancer's address is one from outside",
-        "loadbalancer-13": "a packet from the load balancer's address is one from outside",
-        "np-ipt-v4-05": "the address is not one that the Node object has",
-        "np-ipt-v4-nolo-05": "the address is not one that the Node object has",
-        "masq-base-08": "cluster IPs are not reachable from outside",
-        "masq-base-18": "cluster IPs are not reachable from outside",
-        "masq-base-28": "cluster IPs are not reachable from outside",
-        "overall-06": "nothing stands in the way of the health check's port",
+    "userspace": {
+        "np-nft-v4": "NodePorts answer on every local address",
+        "np-nft-v6": "NodePorts answer on every local address",
+    },
+    "kernelspace": {
+        "np-nft-v4": "its flows are those of np-ipt-v4",
+        "np-nft-v6": "its flows are those of np-ipt-v6",
     },
 }
 # The mode whose expectations a mode shares, where the file names none for it.
-LIKE: Mapping[str, str] = {"iptables": "iptables", "ebpf": "iptables"}
+LIKE: Mapping[str, str] = {
+    "iptables": "iptables",
+    "ebpf": "iptables",
+    "userspace": "iptables",
+    "kernelspace": "iptables",
+}
 # Written down from the nftables tests; kube-proxy's iptables tests hold the same ones (the file's modes_note).
 SAME_IN_ALL_MODES = ("itp-", "term-")
 
@@ -79,6 +75,7 @@ class Case:
             nodeport_addresses=tuple(settings.get("nodePortAddresses") or ()),
             masquerade_all=settings.get("masqueradeAll", False),
             family=self.family,
+            winkernel=Winkernel(enable_dsr=True),
         )
 
     @property
@@ -110,22 +107,6 @@ class Case:
         return source in NODE_ADDRESSES or ip_address(source).is_loopback
 
 
-def masqueraded(mode: str, case: Case) -> bool | None:
-    """Whether the source is rewritten; None where that depends on the endpoint.
-
-    As the file has it, but in ebpf mode: a socket picks its endpoint before there is a source, and an endpoint on the
-    node that a packet from outside comes to sees the client.
-    """
-    expected = case.flow["expect"]
-    if mode != "ebpf":
-        return bool(expected["masquerade"])
-    if case.from_node or ip_address(case.flow["sourceIP"]) in ip_network(case.config.cluster_cidr):
-        return False
-    nodes = {e["address"]: e["node"] for s in case.suite["endpointslices"] for e in s["endpoints"]}
-    found = {nodes[to.rpartition(":")[0]] != CASES["environment"]["local_node"] for to in expected["to"]}
-    return found.pop() if len(found) == 1 else None
-
-
 def suites(mode: str) -> list[dict[str, Any]]:
     like = LIKE[mode]
     held = [s for s in CASES["suites"] if like in s["modes"] or s["id"].startswith(SAME_IN_ALL_MODES)]
@@ -137,8 +118,7 @@ def cases(mode: str) -> Iterator[Case]:
     for suite in suites(mode):
         stages = [suite["flows"], *(step["flows"] for step in suite.get("then", ()))]
         for stage, flows in enumerate(stages):
-            held = [f for f in flows if LIKE[mode] in f.get("modes", [LIKE[mode]])]
-            yield from (Case(suite, f, stage) for f in held if f["id"] not in FLOWS_LEFT_OUT.get(mode, {}))
+            yield from (Case(suite, flow, stage) for flow in flows if LIKE[mode] in flow.get("modes", [LIKE[mode]]))
 
 
 def service(case: dict[str, Any]) -> Service:

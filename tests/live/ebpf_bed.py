@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
+from differences import expected
 from packetflow import NODE_ADDRESSES, Case
 
 from labkit.linux import netns
@@ -23,7 +24,7 @@ from labkit.proxy.ebpf.mode import EbpfMode
 PODS = ip_network("10.0.0.0/8")
 GATEWAY, ROUTER = "169.254.1.1", "192.168.0.1"
 ENOUGH, MOST = 6, 60  # attempts: those that are made anyhow, and until all endpoints have answered
-PATIENCE = 0.5
+ANSWER, SILENCE = 5.0, 0.5  # seconds to wait for what is expected
 REFUSED = (errno.ECONNREFUSED, errno.EHOSTUNREACH)
 KIND = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
@@ -99,12 +100,13 @@ class Bed:
         """Connect until all expected endpoints have answered, and some times more."""
         to: set[str] = set()
         sources: set[str] = set()
-        wanted = set(case.flow["expect"].get("to", ()))
+        wanted = set(expected("ebpf", case).get("to", ()))
+        patience = ANSWER if wanted else SILENCE
         for attempt in range(MOST):
             if attempt >= ENOUGH and to >= wanted:
                 break
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(patience):
                     server, client = (await self._ask(case)).split(" ")
             except TimeoutError:
                 return Seen("DROP", frozenset(to), frozenset(sources))

@@ -16,7 +16,7 @@ from labkit.net.packet import Packet
 from labkit.net.path import RuleHit
 from labkit.proxy.ebpf import maglev
 from labkit.proxy.ebpf.layout import SERVICES
-from labkit.proxy.ebpf.plan import ANY, PROTOCOLS, Address, Frontend, Plan, entries, text
+from labkit.proxy.ebpf.plan import ANY, PROTOCOLS, Address, EbpfPlan, Frontend, entries, text
 from labkit.trace.model.prediction import Outcome, Prediction, State, Verdict
 
 SOCKET, CABLE = "cil_sock4_connect", "cil_from_netdev"
@@ -24,7 +24,7 @@ SOCKET, CABLE = "cil_sock4_connect", "cil_from_netdev"
 
 
 def predict(
-    plan: Plan,
+    plan: EbpfPlan,
     packet: Packet,
     *,
     place: str = "",
@@ -48,7 +48,7 @@ def predict(
     return Prediction(packet, tuple(walk.outcomes(remembered)))
 
 
-def _find(plan: Plan, packet: Packet, from_node: bool) -> Frontend | None:
+def _find(plan: EbpfPlan, packet: Packet, from_node: bool) -> Frontend | None:
     port, protocol = packet.dport or 0, packet.protocol.lower()
     if found := plan.frontends.get((packet.dst, port, protocol)):
         return found
@@ -73,7 +73,7 @@ def _backends(frontend: Frontend, inside: bool) -> tuple[Address, ...]:
 class _Walk:
     """One packet to one frontend, through one of the programs."""
 
-    def __init__(self, plan: Plan, packet: Packet, frontend: Frontend, place: str, program: str) -> None:
+    def __init__(self, plan: EbpfPlan, packet: Packet, frontend: Frontend, place: str, program: str) -> None:
         self._plan, self._packet, self._frontend = plan, packet, frontend
         self._place, self._program = place, program
         self._inside = program == SOCKET

@@ -8,11 +8,18 @@ from typing import Any
 from labkit.errors import RuleError
 from labkit.net.packet import Packet
 from labkit.net.rules import Ruleset
-from labkit.proxy.ebpf.plan import Plan as EbpfPlan
-from labkit.trace.model import ebpf, iptables
+from labkit.proxy.ebpf.plan import EbpfPlan
+from labkit.proxy.kernelspace.plan import HnsPlan
+from labkit.proxy.userspace.plan import UserspacePlan
+from labkit.trace.model import ebpf, iptables, kernelspace, userspace
 from labkit.trace.model.prediction import Prediction, State
 
-TRACERS: dict[type, Callable[..., Prediction]] = {Ruleset: iptables.predict, EbpfPlan: ebpf.predict}
+TRACERS: dict[type, Callable[..., Prediction]] = {
+    Ruleset: iptables.predict,
+    EbpfPlan: ebpf.predict,
+    UserspacePlan: userspace.predict,
+    HnsPlan: kernelspace.predict,
+}
 """Kind of plan -> its tracer."""
 
 
