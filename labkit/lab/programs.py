@@ -57,7 +57,7 @@ PROGRAMS = (
     Program("conntrack", "conntrack", "tracked connections, as a node shows them", r"""["'; ]conntrack -"""),
     Program("clang", "clang", "the programs of kube-proxy's ebpf mode", r"""proxy_mode=["']ebpf"""),
     Program("curl", "curl", "HTTP requests by hand", r"\bcurl ", ("00_start",)),
-    Program("dig", "bind9-dnsutils", "DNS questions by hand", r"\bdig ", ask="-v"),
+    Program("dig", "bind9-dnsutils", "DNS questions by hand", r"\bdig ", ("23_externalname", "24_headless"), ask="-v"),
     Program("ping", "iputils-ping", "is a host there", r"""["'; ]ping["' ]""", ("20_clusterip",), ask="-V"),
     Program("tcpdump", "tcpdump", "packets, as an interface shows them", r"\btcpdump "),
     Program("ps", "procps", "processes of a pod", r"""["'; ]ps[ "']"""),
