@@ -25,6 +25,12 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "np-nft-v4": "NodePorts answer on every local address",
         "np-nft-v6": "NodePorts answer on every local address",
     },
+    "ebpf": {
+        "np-nft-v4": "NodePorts answer on every address of the node and on 127.0.0.1",
+        "np-nft-v6": "the maps are IPv4's",
+        "np-ipt-v6": "the maps are IPv4's",
+        "np-ipt-v6-nolo": "the maps are IPv4's",
+    },
     "userspace": {
         "np-nft-v4": "NodePorts answer on every local address",
         "np-nft-v6": "NodePorts answer on every local address",
@@ -35,7 +41,12 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
     },
 }
 # The mode whose expectations a mode shares, where the file names none for it.
-LIKE: Mapping[str, str] = {"iptables": "iptables", "userspace": "iptables", "kernelspace": "iptables"}
+LIKE: Mapping[str, str] = {
+    "iptables": "iptables",
+    "ebpf": "iptables",
+    "userspace": "iptables",
+    "kernelspace": "iptables",
+}
 # Written down from the nftables tests; kube-proxy's iptables tests hold the same ones (the file's modes_note).
 SAME_IN_ALL_MODES = ("itp-", "term-")
 
@@ -84,6 +95,11 @@ class Case:
     def packet(self) -> Packet:
         flow = self.flow
         return Packet(flow["sourceIP"], flow["destIP"], flow["protocol"], 40000, flow["destPort"])
+
+    @property
+    def sticky(self) -> bool:
+        """Whether a Service of the suite has session affinity."""
+        return any(s.get("sessionAffinity") == "ClientIP" for s in self.suite["services"])
 
     @property
     def from_node(self) -> bool:
