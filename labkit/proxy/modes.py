@@ -17,5 +17,11 @@ def _iptables(path: str, config: ProxyConfig, variant: Variant) -> Mode:
     return IptablesMode(path, config, variant, fresh=True)
 
 
-MODES: dict[str, Make] = {"iptables": _iptables}
+def _nftables(path: str, config: ProxyConfig, _: Variant) -> Mode:
+    from labkit.proxy.nftables.mode import NftablesMode
+
+    return NftablesMode(path, config)
+
+
+MODES: dict[str, Make] = {"iptables": _iptables, "nftables": _nftables}
 """Name -> maker of a mode for the node at a path, which has nothing of kube-proxy yet. Imported when first used."""

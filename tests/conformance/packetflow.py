@@ -25,9 +25,17 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "np-nft-v4": "NodePorts answer on every local address",
         "np-nft-v6": "NodePorts answer on every local address",
     },
+    "nftables": {
+        "np-ipt-v4": "NodePorts answer on the primary address, and never on localhost",
+        "np-ipt-v4-nolo": "NodePorts answer on the primary address",
+        "np-ipt-v6": "NodePorts answer on the primary address",
+        "np-ipt-v6-nolo": "NodePorts answer on the primary address",
+        "healthcheck-nodeport": "no rule of this mode concerns health check ports",
+        "overall": "a health check port is untouched; its rules are compared in test_nftables_plan.py",
+    },
 }
 # The mode whose expectations a mode shares, where the file names none for it.
-LIKE: Mapping[str, str] = {"iptables": "iptables"}
+LIKE: Mapping[str, str] = {"iptables": "iptables", "nftables": "nftables"}
 # Written down from the nftables tests; kube-proxy's iptables tests hold the same ones (the file's modes_note).
 SAME_IN_ALL_MODES = ("itp-", "term-")
 
@@ -55,6 +63,7 @@ class Case:
             localhost_nodeports=settings.get("localhostNodePorts", True),
             nodeport_addresses=tuple(settings.get("nodePortAddresses") or ()),
             masquerade_all=settings.get("masqueradeAll", False),
+            service_cidrs=(CASES["environment"]["service_cidr"]["v6" if self.family == "IPv6" else "v4"],),
             family=self.family,
         )
 

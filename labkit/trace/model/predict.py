@@ -6,12 +6,13 @@ from collections.abc import Callable, Set
 from typing import Any
 
 from labkit.errors import RuleError
+from labkit.net.nft import Table
 from labkit.net.packet import Packet
 from labkit.net.rules import Ruleset
-from labkit.trace.model import iptables
+from labkit.trace.model import iptables, nftables
 from labkit.trace.model.prediction import Prediction, State
 
-TRACERS: dict[type, Callable[..., Prediction]] = {Ruleset: iptables.predict}
+TRACERS: dict[type, Callable[..., Prediction]] = {Ruleset: iptables.predict, Table: nftables.predict}
 """Kind of plan -> its tracer."""
 
 

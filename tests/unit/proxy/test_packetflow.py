@@ -7,9 +7,10 @@ from packetflow import CASES, LEFT_OUT, NODE, NODE_ADDRESSES, Case, cases, servi
 
 from labkit.proxy.iptables.plan import plan as iptables
 from labkit.proxy.mode import seen
+from labkit.proxy.nftables.plan import plan as nftables
 from labkit.trace.model.predict import predict
 
-PLANS = {"iptables": iptables}
+PLANS = {"iptables": iptables, "nftables": nftables}
 
 
 @pytest.mark.parametrize(("mode", "case"), [pytest.param(m, c, id=f"{m}-{c}") for m in PLANS for c in cases(m)])
