@@ -7,6 +7,12 @@ import msgspec
 from labkit.net.rules import Family
 
 
+class Winkernel(msgspec.Struct, frozen=True):
+    """Settings of the mode kernelspace. enable_dsr: direct server return: pods see who asks for a cluster IP."""
+
+    enable_dsr: bool = False
+
+
 class ProxyConfig(msgspec.Struct, frozen=True):
     """Settings of one address family. The defaults are kube-proxy's.
 
@@ -17,6 +23,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     service_cidrs        ranges of cluster IPs, as the ServiceCIDRs have them: nftables mode drops what is for an
                          address there that no Service has
     conntrack_liberal    net.netfilter.nf_conntrack_tcp_be_liberal is set: keep packets in state INVALID
+    winkernel            of the mode kernelspace alone
     """
 
     cluster_cidr: str = "10.244.0.0/16"
@@ -27,6 +34,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     service_cidrs: tuple[str, ...] = ()
     conntrack_liberal: bool = False
     family: Family = "IPv4"
+    winkernel: Winkernel = Winkernel()
 
     @property
     def localhost(self) -> bool:
