@@ -72,7 +72,7 @@ def start(
     say = progress or shown
     asked = {
         "nodes": nodes, "zones": list(zones), "cni": cni, "proxy_mode": proxy_mode, "variant": iptables, "link": link,
-        "seed": seed, "needs": arguments.features(cni, iptables, link, needs), "pace": pace,
+        "seed": seed, "needs": arguments.features(cni, proxy_mode, iptables, link, needs), "pace": pace,
     }  # fmt: skip
     refused: dict[str, LabError] = {}
     with shown:
