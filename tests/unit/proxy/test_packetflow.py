@@ -13,6 +13,7 @@ from labkit.proxy.iptables.plan import plan as iptables
 from labkit.proxy.kernelspace.emulation import emulation
 from labkit.proxy.kernelspace.plan import plan as kernelspace
 from labkit.proxy.mode import View, seen
+from labkit.proxy.nftables.plan import plan as nftables
 from labkit.proxy.userspace.plan import UserspacePlan, wanted
 from labkit.proxy.userspace.plan import plan as userspace_plan
 from labkit.trace.model.predict import predict
@@ -23,7 +24,13 @@ def userspace(view: View, config: ProxyConfig = DEFAULT) -> UserspacePlan:
     return userspace_plan(view, {key: 40000 + number for number, key in enumerate(served)}, config=config)
 
 
-PLANS = {"iptables": iptables, "ebpf": ebpf, "userspace": userspace, "kernelspace": kernelspace}
+PLANS = {
+    "iptables": iptables,
+    "nftables": nftables,
+    "ebpf": ebpf,
+    "userspace": userspace,
+    "kernelspace": kernelspace,
+}
 
 
 @pytest.mark.parametrize(("mode", "case"), [pytest.param(m, c, id=f"{m}-{c}") for m in PLANS for c in cases(m)])
