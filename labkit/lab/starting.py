@@ -43,7 +43,7 @@ def start(
 
     nodes     1 to 200 machines, spread over `zones` in turn
     cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
-    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default
+    proxy_mode  how the nodes' kube-proxy works: "iptables", Kubernetes' own default, or "ipvs"
     iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
     link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
     sandbox   "namespaces", "uml" (a kernel of its own, User-Mode Linux) or "auto": the first where this machine has it
@@ -72,7 +72,7 @@ def start(
     say = progress or shown
     asked = {
         "nodes": nodes, "zones": list(zones), "cni": cni, "proxy_mode": proxy_mode, "variant": iptables, "link": link,
-        "seed": seed, "needs": arguments.features(cni, iptables, link, needs), "pace": pace,
+        "seed": seed, "needs": arguments.features(cni, proxy_mode, iptables, link, needs), "pace": pace,
     }  # fmt: skip
     refused: dict[str, LabError] = {}
     with shown:

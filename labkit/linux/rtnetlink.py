@@ -27,7 +27,7 @@ _IFADDR = struct.Struct("=BBBBI")
 _RTMSG = struct.Struct("=BBBBBBBBI")
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
-RTM_NEWADDR, RTM_GETADDR = 20, 22
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
@@ -167,6 +167,11 @@ class Links(Netlink):
         body += attr(IFA_LOCAL, ip.packed) + attr(IFA_ADDRESS, ip.packed)
         body += b"" if prefix_route else u32(IFA_FLAGS, IFA_F_NOPREFIXROUTE)
         self.request(RTM_NEWADDR, CREATE | REPLACE, body, f"add address {address} to {name}")
+
+    def delete_address(self, name: str, address: str) -> None:
+        ip = ip_interface(address)
+        body = _IFADDR.pack(_family(ip.version), ip.network.prefixlen, 0, 0, self.index(name))
+        self.request(RTM_DELADDR, 0, body + attr(IFA_LOCAL, ip.packed), f"delete address {address} from {name}")
 
     def addresses(self) -> list[dict[str, Any]]:
         """Every address: index of its link, address with prefix length."""

@@ -7,6 +7,23 @@ import msgspec
 from labkit.net.rules import Family
 
 
+class IpvsConfig(msgspec.Struct, frozen=True):
+    """The part `ipvs` of KubeProxyConfiguration.
+
+    scheduler      who gets a new connection; empty: "rr"
+    strict_arp     no ARP for Service addresses, as balancers that announce them by ARP themselves need
+    exclude_cidrs  prefixes whose virtual servers are somebody else's, and stay
+    tcp_timeout, tcp_fin_timeout, udp_timeout  seconds that an idle connection is kept; 0: as the kernel has it
+    """
+
+    scheduler: str = ""
+    strict_arp: bool = False
+    exclude_cidrs: tuple[str, ...] = ()
+    tcp_timeout: int = 0
+    tcp_fin_timeout: int = 0
+    udp_timeout: int = 0
+
+
 class ProxyConfig(msgspec.Struct, frozen=True):
     """Settings of one address family. The defaults are kube-proxy's.
 
@@ -24,6 +41,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     nodeport_addresses: tuple[str, ...] = ()
     conntrack_liberal: bool = False
     family: Family = "IPv4"
+    ipvs: IpvsConfig = IpvsConfig()
 
     @property
     def localhost(self) -> bool:

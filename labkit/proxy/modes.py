@@ -17,5 +17,11 @@ def _iptables(path: str, config: ProxyConfig, variant: Variant) -> Mode:
     return IptablesMode(path, config, variant, fresh=True)
 
 
-MODES: dict[str, Make] = {"iptables": _iptables}
+def _ipvs(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+    from labkit.proxy.ipvs.mode import IpvsMode
+
+    return IpvsMode(path, config, variant, fresh=True)
+
+
+MODES: dict[str, Make] = {"iptables": _iptables, "ipvs": _ipvs}
 """Name -> maker of a mode for the node at a path, which has nothing of kube-proxy yet. Imported when first used."""

@@ -35,10 +35,11 @@ def predict(
     """
     walk = Walk(rules, place, node_addresses, from_node)
     start = Branch(packet, packet, state, remembered=frozenset(remembered))
-    return Prediction(packet, tuple(_outcome(branch) for branch in walk.ends(start)))
+    return Prediction(packet, tuple(map(outcome, walk.ends(start))))
 
 
-def _outcome(branch: Branch) -> Outcome:
+def outcome(branch: Branch) -> Outcome:
+    """What a branch came to."""
     return Outcome(
         branch.probability, _verdict(branch), branch.packet, branch.masquerade, branch.hits, branch.remembered
     )

@@ -8,10 +8,11 @@ from typing import Any
 from labkit.errors import RuleError
 from labkit.net.packet import Packet
 from labkit.net.rules import Ruleset
-from labkit.trace.model import iptables
+from labkit.proxy.ipvs.plan import Plan
+from labkit.trace.model import iptables, ipvs
 from labkit.trace.model.prediction import Prediction, State
 
-TRACERS: dict[type, Callable[..., Prediction]] = {Ruleset: iptables.predict}
+TRACERS: dict[type, Callable[..., Prediction]] = {Ruleset: iptables.predict, Plan: ipvs.predict}
 """Kind of plan -> its tracer."""
 
 

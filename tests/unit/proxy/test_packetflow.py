@@ -5,18 +5,26 @@ from typing import Any
 import pytest
 from packetflow import CASES, LEFT_OUT, NODE, NODE_ADDRESSES, Case, cases, service, suites
 
+from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.iptables.plan import plan as iptables
-from labkit.proxy.mode import seen
+from labkit.proxy.ipvs.plan import Plan, plan
+from labkit.proxy.mode import View, seen
 from labkit.trace.model.predict import predict
 
-PLANS = {"iptables": iptables}
+
+def ipvs(view: View, config: ProxyConfig = DEFAULT) -> Plan:
+    """The plan of a node that has all of its addresses."""
+    return plan(view, config, frozenset(ip for ip in NODE_ADDRESSES if (":" in ip) == (config.family == "IPv6")))
+
+
+PLANS = {"iptables": iptables, "ipvs": ipvs}
 
 
 @pytest.mark.parametrize(("mode", "case"), [pytest.param(m, c, id=f"{m}-{c}") for m in PLANS for c in cases(m)])
 def test_flow(mode: str, case: Case) -> None:
     plan = PLANS[mode](case.view, case.config)
     found = predict(plan, case.packet, node_addresses=NODE_ADDRESSES, from_node=case.from_node)
-    expected = case.flow["expect"]
+    expected = case.expected(mode)
     assert found.verdict == expected["verdict"]
     assert list(found.to) == sorted(expected.get("to", []))
     if "masquerade" in expected:
