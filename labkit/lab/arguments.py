@@ -12,7 +12,7 @@ from labkit.net.topology import plan
 
 CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
-PROXY_MODES = ("iptables", "ipvs")
+PROXY_MODES = ("iptables", "ipvs", "userspace", "kernelspace")
 MODE_NEEDS = {"ipvs": ("ipvs", "ipset")}
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)

@@ -24,6 +24,12 @@ class IpvsConfig(msgspec.Struct, frozen=True):
     udp_timeout: int = 0
 
 
+class Winkernel(msgspec.Struct, frozen=True):
+    """Settings of the mode kernelspace. enable_dsr: direct server return: pods see who asks for a cluster IP."""
+
+    enable_dsr: bool = False
+
+
 class ProxyConfig(msgspec.Struct, frozen=True):
     """Settings of one address family. The defaults are kube-proxy's.
 
@@ -32,6 +38,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     localhost_nodeports  whether NodePorts answer on 127.0.0.1 (needs net.ipv4.conf.all.route_localnet)
     nodeport_addresses   prefixes of the node's addresses on which NodePorts answer; none: as the mode has it
     conntrack_liberal    net.netfilter.nf_conntrack_tcp_be_liberal is set: keep packets in state INVALID
+    winkernel            of the mode kernelspace alone
     """
 
     cluster_cidr: str = "10.244.0.0/16"
@@ -42,6 +49,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     conntrack_liberal: bool = False
     family: Family = "IPv4"
     ipvs: IpvsConfig = IpvsConfig()
+    winkernel: Winkernel = Winkernel()
 
     @property
     def localhost(self) -> bool:

@@ -23,5 +23,22 @@ def _ipvs(path: str, config: ProxyConfig, variant: Variant) -> Mode:
     return IpvsMode(path, config, variant, fresh=True)
 
 
-MODES: dict[str, Make] = {"iptables": _iptables, "ipvs": _ipvs}
+def _userspace(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+    from labkit.proxy.userspace.mode import UserspaceMode
+
+    return UserspaceMode(path, config, variant, fresh=True)
+
+
+def _kernelspace(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+    from labkit.proxy.kernelspace.mode import KernelspaceMode
+
+    return KernelspaceMode(path, config, variant, fresh=True)
+
+
+MODES: dict[str, Make] = {
+    "iptables": _iptables,
+    "ipvs": _ipvs,
+    "userspace": _userspace,
+    "kernelspace": _kernelspace,
+}
 """Name -> maker of a mode for the node at a path, which has nothing of kube-proxy yet. Imported when first used."""

@@ -13,7 +13,7 @@ from typing import Any
 from labkit.api.objects import EndpointSlice, Node, Service, view
 from labkit.net.packet import Packet
 from labkit.net.rules import Family
-from labkit.proxy.config import ProxyConfig
+from labkit.proxy.config import ProxyConfig, Winkernel
 from labkit.proxy.mode import View, seen
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "packetflow_cases.json").read_text())
@@ -29,33 +29,22 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "np-nft-v4": "NodePorts answer on every local address",
         "np-nft-v6": "NodePorts answer on every local address",
     },
-}
-# Mode -> flow -> what the mode does instead, each with its reason. kube-proxy has no such tests of its ipvs mode.
-_REFUSED = {"verdict": "REJECT"}  # a cluster IP is the node's own address, and its other ports are refused
-_LEFT = {"verdict": "UNTOUCHED"}  # NodePorts do not answer on loopback
-INSTEAD: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "iptables": {},
-    "ipvs": {
-        "clusterip-09": _REFUSED,
-        "clusterip-11": _REFUSED,
-        "np-ipt-v4-04": _LEFT,
-        "masq-base-06": _LEFT,
-        "masq-base-16": _LEFT,
-        "masq-base-26": _LEFT,
-        # One virtual server is for all clients: pods and the node get this node's endpoints of a Local Service too.
-        "etp-local-02": {"verdict": "DNAT", "to": ["10.180.2.1:80"], "masquerade": False},
-        "etp-local-04": {"verdict": "DNAT", "to": ["10.180.2.1:80"], "masquerade": False},
-        "etp-local-06": {"verdict": "DNAT", "to": ["10.180.2.1:80"], "masquerade": False},
-        "masq-base-12": {"verdict": "DNAT", "to": ["10.180.0.2:80"], "masquerade": False},
-        "masq-base-13": {"verdict": "DNAT", "to": ["10.180.0.2:80"], "masquerade": False},
-        "masq-base-17": {"verdict": "DNAT", "to": ["10.180.0.2:80"], "masquerade": False},
-        # Without one, everybody is sent to the others: who comes from outside gets no answer that fits.
-        "overall-04": {"verdict": "DNAT", "to": ["10.180.0.2:80"], "masquerade": False},
-        "overall-05": {"verdict": "DNAT", "to": ["10.180.0.2:80"], "masquerade": False},
+    "userspace": {
+        "np-nft-v4": "NodePorts answer on every local address",
+        "np-nft-v6": "NodePorts answer on every local address",
+    },
+    "kernelspace": {
+        "np-nft-v4": "its flows are those of np-ipt-v4",
+        "np-nft-v6": "its flows are those of np-ipt-v6",
     },
 }
 # The mode whose expectations a mode shares, where the file names none for it.
-LIKE: Mapping[str, str] = {"iptables": "iptables", "ipvs": "iptables"}
+LIKE: Mapping[str, str] = {
+    "iptables": "iptables",
+    "ipvs": "iptables",
+    "userspace": "iptables",
+    "kernelspace": "iptables",
+}
 # Written down from the nftables tests; kube-proxy's iptables tests hold the same ones (the file's modes_note).
 SAME_IN_ALL_MODES = ("itp-", "term-")
 
@@ -84,6 +73,7 @@ class Case:
             nodeport_addresses=tuple(settings.get("nodePortAddresses") or ()),
             masquerade_all=settings.get("masqueradeAll", False),
             family=self.family,
+            winkernel=Winkernel(enable_dsr=True),
         )
 
     @property
@@ -98,10 +88,6 @@ class Case:
             else:
                 raise ValueError(action)
         return seen(services, slices, NODE, self.family)
-
-    def expected(self, mode: str) -> Mapping[str, Any]:
-        """What the mode must do with the packet."""
-        return INSTEAD[mode].get(str(self), self.flow["expect"])
 
     @property
     def packet(self) -> Packet:

@@ -22,7 +22,7 @@ from labkit.net.ipvs import RealServer, VirtualServer
 from labkit.net.rules import parse
 from labkit.proxy.config import IpvsConfig, ProxyConfig
 from labkit.proxy.ipvs.mode import IpvsMode
-from labkit.proxy.ipvs.plan import Plan, plan
+from labkit.proxy.ipvs.plan import IpvsPlan, plan
 from labkit.proxy.mode import View, seen
 
 pytestmark = pytest.mark.sandbox("uml")  # most machines' own kernels have no IPVS
@@ -46,7 +46,7 @@ def said(path: str, command: str) -> str:
         return subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout
 
 
-def own(path: str, plan_: Plan) -> None:
+def own(path: str, plan_: IpvsPlan) -> None:
     """The node has exactly what the plan says, in the words of the tools."""
     servers = "".join(map(str, plan_.servers))
     assert sorted(said(path, "ipvsadm-save -n").splitlines()) == sorted(servers.splitlines())

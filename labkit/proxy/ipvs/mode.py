@@ -18,7 +18,7 @@ from labkit.proxy.ipvs.graceful import INTERVAL
 from labkit.proxy.ipvs.ledger import Ledger, State
 from labkit.proxy.ipvs.node import Found, NodeTables
 from labkit.proxy.ipvs.part import Where
-from labkit.proxy.ipvs.plan import SCHEDULER, Plan, planned, where, written
+from labkit.proxy.ipvs.plan import SCHEDULER, IpvsPlan, planned, where, written
 from labkit.proxy.ipvs.rules import CHAINS, rules
 from labkit.proxy.ipvs.step import Step, difference
 from labkit.proxy.mode import View
@@ -54,7 +54,7 @@ class IpvsMode:
         self._reaper: asyncio.Task[None] | None = None
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> IpvsPlan:
         return written(self._ledger, self.config)
 
     async def start(self) -> None:

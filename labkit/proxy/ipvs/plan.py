@@ -27,7 +27,7 @@ from labkit.proxy.model import Port
 SCHEDULER = "rr"
 
 
-class Plan(msgspec.Struct, frozen=True):
+class IpvsPlan(msgspec.Struct, frozen=True):
     """servers by protocol, address and port; bound: the addresses of kube-ipvs0, sorted."""
 
     servers: tuple[VirtualServer, ...] = ()
@@ -43,7 +43,7 @@ class Plan(msgspec.Struct, frozen=True):
         return "\n".join(("".join(map(str, self.servers)), "".join(map(str, self.sets)), str(self.rules)))
 
 
-def plan(view: View, config: ProxyConfig = DEFAULT, local: Set[str] = frozenset()) -> Plan:
+def plan(view: View, config: ProxyConfig = DEFAULT, local: Set[str] = frozenset()) -> IpvsPlan:
     """The plan of one node. `local`: its addresses, where it has more than the view knows."""
     ledger, here = Ledger(), where(view, config, local)
     ledger.replace({key: planned(view.ports[key], view, here) for key in view.keys})
@@ -64,11 +64,11 @@ def where(view: View, config: ProxyConfig, local: Set[str] = frozenset()) -> Whe
     return Where(view.node, addresses, tuple(sorted(chosen)), view.node_ip, config.ipvs.scheduler or SCHEDULER)
 
 
-def written(ledger: Ledger, config: ProxyConfig) -> Plan:
+def written(ledger: Ledger, config: ProxyConfig) -> IpvsPlan:
     """What the ledger holds, as a plan."""
     state = ledger.state
     entries = {base: frozenset(e for of, e in state.entries if of == base) for base in sets.NAMES}
-    return Plan(
+    return IpvsPlan(
         servers=tuple(state.servers.values()),
         bound=tuple(sorted(state.bound)),
         sets=tuple(sets.make(base, config.family, elements) for base, elements in entries.items()),

@@ -22,9 +22,9 @@ from labkit.net.ipset import AddressSet, Element
 from labkit.net.ipvs import RealServer, ServerKey, VirtualServer
 from labkit.net.packet import Packet
 from labkit.net.path import RuleHit
-from labkit.proxy.ipvs.plan import Plan
+from labkit.proxy.ipvs.plan import IpvsPlan
 from labkit.trace.model import rule_text as rule
-from labkit.trace.model.iptables import outcome
+from labkit.trace.model.iptables import walked
 from labkit.trace.model.prediction import Prediction, State
 from labkit.trace.model.rule_text import Condition
 from labkit.trace.model.server_hashes import HASHES
@@ -51,7 +51,7 @@ _NUMBERS = {"TCP": socket.IPPROTO_TCP, "UDP": socket.IPPROTO_UDP, "SCTP": socket
 
 
 def predict(
-    plan: Plan,
+    plan: IpvsPlan,
     packet: Packet,
     *,
     place: str = "",
@@ -77,8 +77,7 @@ def predict(
         servers={s.key: s for s in plan.servers},
         sets={s.name: s for s in plan.sets},
     )
-    start = Branch(packet, packet, state, remembered=frozenset(remembered))
-    return Prediction(packet, tuple(map(outcome, walk.ends(start))))
+    return walked(walk, packet, state, frozenset(remembered))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +130,6 @@ class IpvsWalk(Walk):
                 if known is None:
                     raise RuleError(f"the set {name}, to which a rule refers, does not exist")
                 return any(_is(element, branch.packet, ends) for element in known.elements)
-            case rule.FromBridge(negated):
-                return negated
             case rule.Balanced(protocol, ip, port):
                 to = branch.original
                 number = _NUMBERS.get(to.protocol)

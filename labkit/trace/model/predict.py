@@ -8,11 +8,18 @@ from typing import Any
 from labkit.errors import RuleError
 from labkit.net.packet import Packet
 from labkit.net.rules import Ruleset
-from labkit.proxy.ipvs.plan import Plan
-from labkit.trace.model import iptables, ipvs
+from labkit.proxy.ipvs.plan import IpvsPlan
+from labkit.proxy.kernelspace.plan import HnsPlan
+from labkit.proxy.userspace.plan import UserspacePlan
+from labkit.trace.model import iptables, ipvs, kernelspace, userspace
 from labkit.trace.model.prediction import Prediction, State
 
-TRACERS: dict[type, Callable[..., Prediction]] = {Ruleset: iptables.predict, Plan: ipvs.predict}
+TRACERS: dict[type, Callable[..., Prediction]] = {
+    Ruleset: iptables.predict,
+    IpvsPlan: ipvs.predict,
+    UserspacePlan: userspace.predict,
+    HnsPlan: kernelspace.predict,
+}
 """Kind of plan -> its tracer."""
 
 

@@ -55,6 +55,12 @@ class Local(msgspec.Struct, frozen=True):
     negated: bool = False
 
 
+class FromBridge(msgspec.Struct, frozen=True):
+    """The packet came in by a port of a bridge."""
+
+    negated: bool = False
+
+
 class Random(msgspec.Struct, frozen=True):
     probability: float
 
@@ -71,12 +77,6 @@ class InSet(msgspec.Struct, frozen=True):
 
     name: str
     ends: tuple[str, ...]
-
-
-class FromBridge(msgspec.Struct, frozen=True):
-    """It came in by a port of a bridge."""
-
-    negated: bool
 
 
 class Balanced(msgspec.Struct, frozen=True):
@@ -122,7 +122,13 @@ class Dnat(msgspec.Struct, frozen=True):
     to: str
 
 
-Target = Jump | SetMark | Dnat
+class Redirect(msgspec.Struct, frozen=True):
+    """To this port at the address of the interface by which the packet came in; of the node's own, at its loopback."""
+
+    port: int
+
+
+Target = Jump | SetMark | Dnat | Redirect
 
 
 class Parsed(msgspec.Struct, frozen=True):
@@ -139,14 +145,15 @@ _MATCHES: tuple[tuple[str, Callable[[re.Match[str]], Condition | None]], ...] = 
     (r"-m (?:tcp|udp|sctp) --dport (\d+)", lambda m: ToPort(int(m[1]))),
     (r"-m (?:tcp|udp|sctp)(?= -j)", lambda m: None),
     (r"-m conntrack (! )?--ctstate (\S+)", lambda m: InState(frozenset(m[2].split(",")), bool(m[1]))),
+    (r"-m state --state (\S+)", lambda m: InState(frozenset(m[1].split(",")))),
+    (r"-m physdev (! )?--physdev-is-in", lambda m: FromBridge(bool(m[1]))),
     (r"-m mark (! )?--mark (\w+)/(\w+)", lambda m: Marked(int(m[2], 16), int(m[3], 16), bool(m[1]))),
     (r"-m addrtype (! )?--(src|dst)-type LOCAL", lambda m: Local(m[2], bool(m[1]))),
     (r"-m set --match-set (\S+) ((?:src|dst)(?:,(?:src|dst))*)", lambda m: InSet(m[1], tuple(m[2].split(",")))),
-    (r"-m physdev (! )?--physdev-is-in", lambda m: FromBridge(bool(m[1]))),
     (r"-m ipvs --vproto (\d+) --vaddr (\S+) --vport (\d+)", lambda m: Balanced(int(m[1]), m[2], int(m[3]))),
     (r"-m statistic --mode random --probability (\d\.\d+)", lambda m: Random(float(m[1]))),
     (r"-m recent --set --name (\S+) --mask \S+ --rsource", lambda m: Recent(m[1], True)),
-    (r"-m recent --rcheck --seconds \d+ --reap --name (\S+) --mask \S+ --rsource", lambda m: Recent(m[1], False)),
+    (r"-m recent --rcheck (?:--seconds \d+ --reap )?--name (\S+) --mask \S+ --rsource", lambda m: Recent(m[1], False)),
 )
 _PATTERNS = tuple((re.compile(pattern + r"(?: |$)"), make) for pattern, make in _MATCHES)
 _STATES = frozenset({"NEW", "ESTABLISHED", "RELATED", "INVALID", "DNAT"})
@@ -181,6 +188,8 @@ def _target(text: str, words: list[str]) -> Target:
             return SetMark(int(value, 16), int(mask, 16))
         case ["-j", "DNAT", "--to-destination", to]:
             return Dnat(to)
+        case ["-j", "REDIRECT", "--to-ports", port]:
+            return Redirect(int(port))
         case ["-j", "MASQUERADE", "--random-fully"] | ["-j", "MASQUERADE"]:
             return Jump("MASQUERADE")
         case ["-j", "REJECT", "--reject-with", "icmp-port-unreachable" | "icmp6-port-unreachable"]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from labkit.api.objects import EndpointSlice, Node, Service, view
 from labkit.proxy.config import DEFAULT, ProxyConfig
-from labkit.proxy.ipvs.plan import Plan, plan
+from labkit.proxy.ipvs.plan import IpvsPlan, plan
 from labkit.proxy.mode import seen
 
 NODE = view(
@@ -30,21 +30,23 @@ def ends(*addresses: str, annotations: dict[str, str] | None = None, **more: Any
     )
 
 
-def made(service: Service, *slices: EndpointSlice, config: ProxyConfig = DEFAULT, local: tuple[str, ...] = ()) -> Plan:
+def made(
+    service: Service, *slices: EndpointSlice, config: ProxyConfig = DEFAULT, local: tuple[str, ...] = ()
+) -> IpvsPlan:
     return plan(seen([service], slices, NODE, config.family), config, frozenset(local))
 
 
-def elements(found: Plan) -> dict[str, list[str]]:
+def elements(found: IpvsPlan) -> dict[str, list[str]]:
     return {one.name: sorted(map(str, one.elements)) for one in found.sets if one.elements}
 
 
-def chain(found: Plan, table: str, name: str) -> list[str]:
+def chain(found: IpvsPlan, table: str, name: str) -> list[str]:
     known = found.rules.chain(table, name)
     assert known is not None
     return [rule.text for rule in known.rules]
 
 
-def saved(found: Plan) -> list[str]:
+def saved(found: IpvsPlan) -> list[str]:
     return "".join(map(str, found.servers)).splitlines()
 
 
