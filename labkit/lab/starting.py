@@ -43,8 +43,8 @@ def start(
 
     nodes     1 to 200 machines, spread over `zones` in turn
     cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
-    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default;
-                "ebpf" is Cilium's way, and needs clang
+    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default; "ipvs" comes with a kernel of
+                its own where the machine's has no IPVS; "ebpf" is Cilium's way, and needs clang
     iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
     link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
     sandbox   "namespaces", "uml" (a kernel of its own, User-Mode Linux) or "auto": the first where this machine has it
