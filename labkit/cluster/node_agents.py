@@ -43,6 +43,7 @@ class NodeAgents:
         silent = self.nodes.silent.__contains__
         self.kubelet = Kubelet(store, machines, links, PLUGINS[wanted.cni], roles, work, self.everywhere)
         self.rules = NodeRules(store, machines, wanted.proxy_mode, variant, ProxyConfig(cluster_cidr=POD_NETWORK), work)
+        self.kubelet.networks.joined, self.kubelet.networks.left = self.rules.join, self.rules.leave
         self.kubelet.silent = self.rules.silent = silent
         self.nodes.back += [self.kubelet.rejoin, self.rules.rejoin]
         self.nodes.start()

@@ -39,8 +39,6 @@ from labkit.workloads.nodes.lifecycle import NodeLifecycle
 from labkit.workloads.nodes.pace import Pace
 from labkit.workloads.scheduler import Scheduler
 
-Key = tuple[str, str, str]
-
 SCALED = ("Deployment", "ReplicaSet", "StatefulSet")
 MOST_REPLICAS = 5000  # a slip of the finger would else keep the lab busy until its memory is full
 
@@ -117,12 +115,6 @@ class Plane:
             raise LabError(f"cannot scale {kind.lower()}/{name}: {', '.join(SCALED)} have replicas")
         raw = self.store.get(kind, namespace, name)
         self.admission.replace({**raw, "spec": {**raw["spec"], "replicas": replicas}})
-
-    def delete(self, kind: str, namespace: str, name: str) -> Key:
-        """Begin to delete an object; returns its key."""
-        key = kind, self.namespace(kind, namespace), name
-        self.store.delete(*key)
-        return key
 
     def namespace(self, kind: str, namespace: str) -> str:
         """`namespace`, or nothing for a kind that lives in none; `kind` is what the store keeps it under."""

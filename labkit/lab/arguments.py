@@ -12,7 +12,8 @@ from labkit.net.topology import plan
 
 CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
-PROXY_MODES = ("iptables",)
+PROXY_MODES = ("iptables", "ebpf", "userspace", "kernelspace")
+MODE_NEEDS = {"ebpf": ("ebpf-cgroup", "ebpf-tc")}
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
 PACE = (1, 20)
@@ -71,10 +72,11 @@ def port_range(text: str) -> tuple[int, int]:
     return first, last
 
 
-def features(cni: str, iptables: str, link: Mapping[str, Any], needs: Sequence[str]) -> list[str]:
+def features(cni: str, proxy_mode: str, iptables: str, link: Mapping[str, Any], needs: Sequence[str]) -> list[str]:
     """The features of a kernel that a lab of these arguments uses beside what every lab does."""
     asked = [*needs]
     asked += ["bridge-nf"] if cni == "bridge" else []
+    asked += MODE_NEEDS.get(proxy_mode, ())
     asked += [f"iptables-{iptables}"] if iptables else []
     asked += ["netem"] if link.keys() & {"delay", "jitter", "loss", "max_queue_size"} else []
     asked += ["htb"] if "bw" in link else []

@@ -17,5 +17,28 @@ def _iptables(path: str, config: ProxyConfig, variant: Variant) -> Mode:
     return IptablesMode(path, config, variant, fresh=True)
 
 
-MODES: dict[str, Make] = {"iptables": _iptables}
+def _userspace(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+    from labkit.proxy.userspace.mode import UserspaceMode
+
+    return UserspaceMode(path, config, variant, fresh=True)
+
+
+def _kernelspace(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+    from labkit.proxy.kernelspace.mode import KernelspaceMode
+
+    return KernelspaceMode(path, config, variant, fresh=True)
+
+
+def _ebpf(path: str, config: ProxyConfig, _: Variant) -> Mode:
+    from labkit.proxy.ebpf.mode import EbpfMode
+
+    return EbpfMode(path, config)
+
+
+MODES: dict[str, Make] = {
+    "iptables": _iptables,
+    "ebpf": _ebpf,
+    "userspace": _userspace,
+    "kernelspace": _kernelspace,
+}
 """Name -> maker of a mode for the node at a path, which has nothing of kube-proxy yet. Imported when first used."""

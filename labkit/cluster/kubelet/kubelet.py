@@ -28,6 +28,7 @@ from labkit.linux.rtnetlink import Links
 from labkit.net.place import Place
 from labkit.sandbox.channel import Peer
 from labkit.workloads import images
+from labkit.workloads.pods import is_terminating
 
 ENDED = ("Succeeded", "Failed")
 DEADLINE: Why = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
@@ -56,7 +57,7 @@ class Kubelet:
         self._work = work
         self._withdrawn = withdrawn
         self.silent: Callable[[str], bool] = lambda node: False
-        self._networks = Networks(store, nodes, links, plugin)
+        self.networks = Networks(store, nodes, links, plugin)
         self._reports = Reports(store, work, list(nodes))
         self._reports.written = self._written
         # A pod is in one of these, by its uid, from the moment it is bound to a node until it is gone.
@@ -110,14 +111,17 @@ class Kubelet:
             self._heard(Event("ADDED", raw))
 
     def _heard(self, event: Event) -> None:
-        pod = self._store.typed(Pod, event.object)
+        raw = event.object
+        if not raw["spec"].get("nodeName") and event.type != "DELETED" and not is_terminating(raw):
+            return  # nobody's yet
+        pod = self._store.typed(Pod, raw)
         uid = pod.metadata.uid
         if self.silent(pod.spec.node_name):
             pass
         elif event.type == "DELETED":
             self._end(pod, 0, gone=True)
         elif pod.terminating:
-            self._end(pod, event.object["metadata"].get("deletionGracePeriodSeconds") or 0)
+            self._end(pod, raw["metadata"].get("deletionGracePeriodSeconds") or 0)
         elif running := self._running.get(uid):
             self._changed(running, pod, event)
         elif uid not in self._refused and pod.spec.node_name in self._nodes and pod.status.phase not in ENDED:
@@ -169,7 +173,7 @@ class Kubelet:
         network = None
         try:
             if not pod.spec.host_network:
-                network = self._networks.attach(uid, node.name)
+                network = self.networks.attach(uid, node.name)
         except (LabError, OSError) as error:
             self._refused[uid] = pod
             message = f"Failed to create pod sandbox: failed to set up the pod's network: {error}"
@@ -255,7 +259,7 @@ class Kubelet:
         await self._roles["workload"].call("stop_pod", uid=uid, grace=grace)
         running.over = True
         if running.network:
-            await self._networks.detach(running.network)
+            await self.networks.detach(running.network)
         if not self.silent(node):  # what became of it is still to be told
             self._tell(uid, running)
             self._reports.flush()
