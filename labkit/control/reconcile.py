@@ -117,7 +117,8 @@ class Loop:
 
     def _mark(self, queue: _Queue, event: Event) -> None:
         try:
-            queue.dirty.update(queue.controller.keys(event))
+            if keys := queue.controller.keys(event):
+                queue.dirty.update(keys)
         except Exception as error:
             self._failed(Failure(queue.controller.name, "", error, 1, 0.0))
         if queue.dirty and not self._draining:

@@ -203,6 +203,11 @@ def checked(field: str, value: str, check: Check, remedy: str = "") -> Iterator[
         yield invalid(field, value, complaint, remedy)
 
 
+def right(value: str, check: Check) -> bool:
+    """Whether a check has nothing to complain of."""
+    return not (_complaints(check, value) if len(value) <= REMEMBERED else next(check(value), ""))
+
+
 @lru_cache(maxsize=8192)
 def _complaints(check: Check, value: str) -> tuple[str, ...]:
     """The same few names come again and again: keys of labels, names of namespaces and ports."""
