@@ -112,7 +112,7 @@ class Loop:
 
     def next_due(self) -> float | None:
         """Seconds until a postponed key has its turn (0 when it has); None when none is postponed."""
-        times = [when for queue in self._queues for when in queue.due.values()]
+        times = [when for queue in self._queues if queue.due for when in queue.due.values()]
         return max(0.0, min(times) - self._clock()) if times else None
 
     def _mark(self, queue: _Queue, event: Event) -> None:
