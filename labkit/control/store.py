@@ -217,9 +217,7 @@ class Store(Formed):
         return watch
 
     def add_index(self, name: str, values: Callable[[Raw], Iterable[str]], *kinds: str) -> None:
-        """Keep an index over all objects, or those of some kinds: `indexed(name, value)` finds those for which `values`
-        gave the value.
-        """
+        """Keep an index, of all objects or some kinds': `indexed(name, value)` finds those that have the value."""
         objects = (((kind, *place), raw) for kind, found in self._objects.items() for place, raw in found.items())
         self._indexes.add(name, Index(values, frozenset(kinds)), objects)
 
