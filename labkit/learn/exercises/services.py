@@ -86,6 +86,24 @@ def _member(answer: Any) -> bool | str:
     return f"It was answered, but by {others[0] or 'something that is no pod'} too." if others else True
 
 
+SITUATIONS = {
+    "the shop's customers, on the internet": "LoadBalancer",
+    "the shop's own services among themselves": "ClusterIP",
+    "a database whose members are not alike": "headless",
+    "a mail provider that the shop calls by a name of its own": "ExternalName",
+    "a quick look from the office at a test cluster without a cloud": "NodePort",
+}
+
+
+def _which_type(answer: Any) -> bool | str:
+    """`answer` has a type for each of the situations."""
+    for situation, wanted in SITUATIONS.items():
+        given = str(answer.get(situation, "nothing"))
+        if given.casefold() != wanted.casefold():
+            return f"For {situation}, {given} is not the one to take."
+    return True
+
+
 EXERCISES = (
     Exercise(
         "services/port-mapping",
@@ -135,5 +153,15 @@ EXERCISES = (
             "Nobody maps ports here: name the one at which the member listens.",
         ),
         _member,
+    ),
+    Exercise(
+        "services/which-type",
+        "Write a type of Service behind each of the situations.",
+        (
+            "Ask of each: is the client inside or outside, and is the server?",
+            "Clients outside need an address that is there when a node is not; for a test a node's own will do.",
+            "Where members are not alike, the client must be able to choose one: nobody may stand between.",
+        ),
+        _which_type,
     ),
 )
