@@ -182,6 +182,18 @@ SERVICES = {
             "see a node as the client": {"externalTrafficPolicy": "Cluster"},
         },
     ),
+    "services/for-partners-only": (
+        {
+            "type": "LoadBalancer",
+            "externalTrafficPolicy": "Local",
+            "loadBalancerSourceRanges": ["203.0.113.0/24"],
+        },
+        {
+            "no cloud gives": {"type": "NodePort"},
+            "Clients of everywhere": {"loadBalancerSourceRanges": []},
+            "see a node as the client": {"externalTrafficPolicy": "Cluster"},
+        },
+    ),
     "services/alias-across-namespaces": (
         {"type": "ExternalName", "externalName": "web.shop.svc.cluster.local"},
         {"pods or endpoints": {"type": "ClusterIP"}, "no Service is called so": {"externalName": "web.shop"}},
