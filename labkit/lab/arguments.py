@@ -12,8 +12,8 @@ from labkit.net.topology import plan
 
 CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
-PROXY_MODES = ("iptables", "ebpf", "userspace", "kernelspace")
-MODE_NEEDS = {"ebpf": ("ebpf-cgroup", "ebpf-tc")}
+PROXY_MODES = ("iptables", "nftables", "ebpf", "userspace", "kernelspace")
+MODE_NEEDS = {"ebpf": ("ebpf-cgroup", "ebpf-tc"), "nftables": ("nftables",)}
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
 PACE = (1, 20)
