@@ -106,6 +106,15 @@ class Netlink:
         else:
             self._pending.append(item)
 
+    def ask(self, kind: int, body: bytes, what: str) -> bytes:
+        """The body of the one object asked for; ENOENT where there is none."""
+        self._sequence += 1
+        self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, REQUEST, self._sequence, 0) + body)
+        answer, _, found = next(iter(self._messages()))
+        if answer == _ERROR:
+            raise self._refused(what, -struct.unpack_from("=i", found)[0], found)
+        return found
+
     def dump(self, kind: int, body: bytes) -> Iterator[bytes]:
         """Every object of a kind, as message bodies."""
         self._sequence += 1
