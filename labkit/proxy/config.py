@@ -54,6 +54,8 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     masquerade_bit       bit of the packet mark that asks for masquerading
     localhost_nodeports  whether NodePorts answer on 127.0.0.1 (needs net.ipv4.conf.all.route_localnet)
     nodeport_addresses   prefixes of the node's addresses on which NodePorts answer; none: as the mode has it
+    service_cidrs        ranges of cluster IPs, as the ServiceCIDRs have them: nftables mode drops what is for an
+                         address there that no Service has
     conntrack_liberal    net.netfilter.nf_conntrack_tcp_be_liberal is set: keep packets in state INVALID
     winkernel            of the mode kernelspace alone
     ebpf                 of that mode alone
@@ -64,6 +66,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     masquerade_bit: int = 14
     localhost_nodeports: bool = True
     nodeport_addresses: tuple[str, ...] = ()
+    service_cidrs: tuple[str, ...] = ()
     conntrack_liberal: bool = False
     ebpf: EbpfConfig = EbpfConfig()
     family: Family = "IPv4"

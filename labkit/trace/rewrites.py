@@ -97,4 +97,4 @@ def _changes(stages: Iterator[_Stage]) -> Iterator[Rewrite]:
 
 def _rule(rules: Sequence[Evaluated], change: Rewrite) -> RuleHit | None:
     hits = (e.hit for e in rules if e.target in _TARGETS[change.action])
-    return next((hit for hit in hits if hit.place == change.place and hit.table in ("nat", TABLE)), None)
+    return next((hit for hit in hits if hit.place == change.place), None)
