@@ -45,6 +45,7 @@ class NodeAgents:
         self.kubelet = Kubelet(store, machines, links, PLUGINS[wanted.cni], roles, work, self.everywhere)
         config = ProxyConfig(cluster_cidr=POD_NETWORK, service_cidrs=(SERVICE_CIDR,))
         self.rules = NodeRules(store, machines, wanted.proxy_mode, variant, config, work)
+        self.kubelet.networks.joined, self.kubelet.networks.left = self.rules.join, self.rules.leave
         self.kubelet.silent = self.rules.silent = silent
         self.nodes.back += [self.kubelet.rejoin, self.rules.rejoin]
         self.nodes.start()

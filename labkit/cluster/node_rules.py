@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from labkit.api.objects import EndpointSlice, Node, Service, view
 from labkit.cluster.work import Work
@@ -19,7 +20,7 @@ from labkit.linux import iptables
 from labkit.linux.iptables import Variant
 from labkit.net.place import Place
 from labkit.proxy.config import ProxyConfig
-from labkit.proxy.mode import view_of
+from labkit.proxy.mode import KnowsPods, view_of
 from labkit.proxy.model import PortKey
 from labkit.proxy.modes import MODES
 from labkit.proxy.proxier import Proxier
@@ -67,6 +68,33 @@ class NodeRules:
         """A node is no longer cut off: it hears of all that has changed meanwhile."""
         if node in self._dirty:
             self._wake(node)
+
+    def join(self, node: str, path: str) -> None:
+        """A pod of the node has got its network namespace."""
+        if isinstance(mode := self._proxiers[node].mode, KnowsPods):
+            mode.join(path)
+
+    def leave(self, node: str, path: str) -> None:
+        """It will be gone."""
+        if isinstance(mode := self._proxiers[node].mode, KnowsPods):
+            mode.leave(path)
+
+    @property
+    def translates_sockets(self) -> bool:
+        """Whether the mode translates addresses before there is a packet: no conntrack table knows of it."""
+        return any(isinstance(p.mode, KnowsPods) for p in self._proxiers.values())
+
+    def name_servers(self, place: Place, protocol: str, rows: list[dict[str, Any]]) -> None:
+        """Put into rows of requests which endpoints those went to, where such a mode has chosen it.
+
+        Takes their field "socket" out: its cookie.
+        """
+        asked = [place.node] if place.node else list(self._proxiers)
+        modes = (self._proxiers[node].mode for node in asked)
+        delivers = [mode.deliveries() for mode in modes if isinstance(mode, KnowsPods)]
+        for row in rows:
+            to = (row.pop("socket"), protocol, row["local"], row["remote"])
+            row["server"] = next(filter(None, (deliver(*to) for deliver in delivers)), row["server"])
 
     def _heard(self, event: Event) -> None:
         gone = event.type == "DELETED"

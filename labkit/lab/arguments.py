@@ -12,7 +12,8 @@ from labkit.net.topology import plan
 
 CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
-PROXY_MODES = ("iptables", "nftables", "userspace", "kernelspace")
+PROXY_MODES = ("iptables", "nftables", "ebpf", "userspace", "kernelspace")
+MODE_NEEDS = {"ebpf": ("ebpf-cgroup", "ebpf-tc"), "nftables": ("nftables",)}
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
 PACE = (1, 20)
@@ -62,7 +63,7 @@ def features(cni: str, proxy_mode: str, iptables: str, link: Mapping[str, Any], 
     """The features of a kernel that a lab of these arguments uses beside what every lab does."""
     asked = [*needs]
     asked += ["bridge-nf"] if cni == "bridge" else []
-    asked += ["nftables"] if proxy_mode == "nftables" else []
+    asked += MODE_NEEDS.get(proxy_mode, ())
     asked += [f"iptables-{iptables}"] if iptables else []
     asked += ["netem"] if link.keys() & {"delay", "jitter", "loss", "max_queue_size"} else []
     asked += ["htb"] if "bw" in link else []

@@ -43,7 +43,8 @@ def start(
 
     nodes     1 to 200 machines, spread over `zones` in turn
     cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
-    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default
+    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default;
+                "ebpf" is Cilium's way, and needs clang
     iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
     link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
     sandbox   "namespaces", "uml" (a kernel of its own, User-Mode Linux) or "auto": the first where this machine has it
@@ -65,6 +66,10 @@ def start(
     arguments.check(nodes, zones, cni, proxy_mode, iptables, link)
     arguments.check_pace(pace)
     arguments.check_sandbox(wanted, memory, needs)
+    if proxy_mode == "ebpf":
+        from labkit.proxy.ebpf.image import image
+
+        image()  # compiled where it can be kept, and what is missing for it is said, before anything is started
     if earlier := _open.pop(name, None):
         earlier.close()
     kept = str(state.folder(name)) if keep else ""

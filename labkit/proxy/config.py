@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from labkit.net.rules import Family
@@ -11,6 +13,21 @@ class Winkernel(msgspec.Struct, frozen=True):
     """Settings of the mode kernelspace. enable_dsr: direct server return: pods see who asks for a cluster IP."""
 
     enable_dsr: bool = False
+
+
+class EbpfConfig(msgspec.Struct, frozen=True):
+    """Settings of the ebpf mode; the defaults are Cilium's, but for the room, which is memory of every node.
+
+    algorithm  loadBalancer.algorithm: how connections from outside get their endpoint
+    map_max    bpf.lbMapMax: entries that each map of Services has room for
+    """
+
+    algorithm: Literal["random", "maglev"] = "random"
+    map_max: int = 16384
+
+    @property
+    def maglev(self) -> bool:
+        return self.algorithm == "maglev"
 
 
 class ProxyConfig(msgspec.Struct, frozen=True):
@@ -24,6 +41,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
                          address there that no Service has
     conntrack_liberal    net.netfilter.nf_conntrack_tcp_be_liberal is set: keep packets in state INVALID
     winkernel            of the mode kernelspace alone
+    ebpf                 of that mode alone
     """
 
     cluster_cidr: str = "10.244.0.0/16"
@@ -33,6 +51,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     nodeport_addresses: tuple[str, ...] = ()
     service_cidrs: tuple[str, ...] = ()
     conntrack_liberal: bool = False
+    ebpf: EbpfConfig = EbpfConfig()
     family: Family = "IPv4"
     winkernel: Winkernel = Winkernel()
 

@@ -35,9 +35,16 @@ def _kernelspace(path: str, config: ProxyConfig, variant: Variant) -> Mode:
     return KernelspaceMode(path, config, variant, fresh=True)
 
 
+def _ebpf(path: str, config: ProxyConfig, _: Variant) -> Mode:
+    from labkit.proxy.ebpf.mode import EbpfMode
+
+    return EbpfMode(path, config)
+
+
 MODES: dict[str, Make] = {
     "iptables": _iptables,
     "nftables": _nftables,
+    "ebpf": _ebpf,
     "userspace": _userspace,
     "kernelspace": _kernelspace,
 }

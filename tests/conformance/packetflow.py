@@ -33,6 +33,12 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "healthcheck-nodeport": "no rule of this mode concerns health check ports",
         "overall": "a health check port is untouched; its rules are compared in test_nftables_plan.py",
     },
+    "ebpf": {
+        "np-nft-v4": "NodePorts answer on every address of the node and on 127.0.0.1",
+        "np-nft-v6": "the maps are IPv4's",
+        "np-ipt-v6": "the maps are IPv4's",
+        "np-ipt-v6-nolo": "the maps are IPv4's",
+    },
     "userspace": {
         "np-nft-v4": "NodePorts answer on every local address",
         "np-nft-v6": "NodePorts answer on every local address",
@@ -46,6 +52,7 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
 LIKE: Mapping[str, str] = {
     "iptables": "iptables",
     "nftables": "nftables",
+    "ebpf": "iptables",
     "userspace": "iptables",
     "kernelspace": "iptables",
 }
@@ -98,6 +105,11 @@ class Case:
     def packet(self) -> Packet:
         flow = self.flow
         return Packet(flow["sourceIP"], flow["destIP"], flow["protocol"], 40000, flow["destPort"])
+
+    @property
+    def sticky(self) -> bool:
+        """Whether a Service of the suite has session affinity."""
+        return any(s.get("sessionAffinity") == "ClientIP" for s in self.suite["services"])
 
     @property
     def from_node(self) -> bool:

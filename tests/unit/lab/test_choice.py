@@ -49,12 +49,9 @@ def test_where_none_works_each_says_why() -> None:
 
 def test_a_lab_asks_for_what_its_arguments_use() -> None:
     assert arguments.features("ptp", "iptables", "", {}, ()) == []
-    assert arguments.features("bridge", "iptables", "nft", {"bw": 10}, ["ipvs"]) == [
-        "ipvs",
-        "bridge-nf",
-        "iptables-nft",
-        "htb",
-    ]
+    asked = arguments.features("bridge", "iptables", "nft", {"bw": 10}, ["ipvs"])
+    assert asked == ["ipvs", "bridge-nf", "iptables-nft", "htb"]
+    assert arguments.features("ptp", "ebpf", "", {}, ()) == ["ebpf-cgroup", "ebpf-tc"]
     assert arguments.features("ptp", "iptables", "", {"delay": "5ms", "loss": 1}, ["netem"]) == ["netem"]
     assert arguments.features("ptp", "nftables", "", {}, ()) == ["nftables"]
 
