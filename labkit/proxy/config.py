@@ -18,6 +18,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     """
 
     cluster_cidr: str = "10.244.0.0/16"
+    local_interface: str = ""
     masquerade_all: bool = False
     masquerade_bit: int = 14
     localhost_nodeports: bool = True

@@ -82,6 +82,7 @@ def piece(port: Port, view: View, config: ProxyConfig) -> Tables:
         port.frontend,
         endpoints.select(port.frontend, port.backends, view.node, view.zone),
         cluster_cidr=config.cluster_cidr,
+        local_interface=config.local_interface,
         masquerade_all=config.masquerade_all,
         node_ip=view.node_ip,
         commented=commented(view),
