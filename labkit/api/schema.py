@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from labkit.api import kinds
+from labkit.api import kinds, remembered
 from labkit.api.problem import TYPE_INVALID, Problem, duplicate, nearest, required, shown, wrong_type
 
 FILE = Path(__file__).with_name("schema.json.gz")
@@ -55,6 +55,9 @@ KEY_DEFAULTS = {"protocol": "TCP"}
 
 Schema = dict[str, Any]
 Found = list[Problem]
+
+_right: remembered.Remembered[bool] = remembered.Remembered()
+"""Specs without a fault, by kind."""
 
 
 @cache
@@ -93,11 +96,29 @@ def shape_problems(obj: dict[str, Any]) -> list[Problem]:
 
     A `spec` that is left out is an empty one, as it is to the server, where it is no pointer.
     """
-    found: list[Problem] = []
-    if obj.get("spec") is None and has_spec(obj["apiVersion"], obj["kind"]):
+    found: Found = []
+    version, kind = obj["apiVersion"], obj["kind"]
+    root = _roots()[version, kind]
+    if obj.get("spec") is not None:
+        obj = _without_right_spec(obj, root)
+    elif has_spec(version, kind):
         obj = {**obj, "spec": {}}
-    _check(obj, _roots()[obj["apiVersion"], obj["kind"]], "", found, 0)
+    _check(obj, root, "", found, 0)
     return found
+
+
+def _without_right_spec(obj: dict[str, Any], root: Schema) -> dict[str, Any]:
+    """The object, without its spec where that has no fault: what is left then has the same faults as the whole."""
+    schema = root["properties"].get("spec")
+    if schema is None or "spec" in root.get("required", ()):
+        return obj
+    of, text = f"{obj['apiVersion']} {obj['kind']}", remembered.text(obj["spec"])
+    if text and not _right.get(of, text):
+        found: Found = []
+        _check(obj["spec"], schema, "spec", found, 1)
+        if not found:
+            _right.put(of, text, True)
+    return {**obj, "spec": None} if _right.get(of, text) else obj
 
 
 def has_spec(api_version: str, kind: str) -> bool:

@@ -38,6 +38,9 @@ VERBS: Mapping[str, Verb] = {
     "delete": deleting.delete,
     "deletecollection": deleting.delete_collection,
 }
+DEPRECATED = {  # zz_generated.prerelease-lifecycle.go of k8s.io/api/core/v1
+    ("v1", "Endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
 COMPRESSED = 128 * 1024  # bytes from which on compressing pays; apiserver's own threshold
 METHODS = {"GET": "get", "HEAD": "head", "POST": "post", "PUT": "put", "PATCH": "patch", "DELETE": "delete"}
 
@@ -81,7 +84,8 @@ class Api:
             return self._document(request, user)
         self._access.check(user, route, request.first("fieldSelector"))
         reply = self._verb(route)(Call(self._plane, request, route, user))
-        old = self._plane.admission.custom.warning(route.resource.api_version, route.resource.kind)
+        what = route.resource.api_version, route.resource.kind
+        old = DEPRECATED.get(what) or self._plane.admission.custom.warning(*what)
         return _warned(reply, old) if old else reply
 
     def _document(self, request: Request, user: User) -> Reply:
@@ -121,7 +125,7 @@ def refusal(code: int) -> Answer:
 
 
 def _warned(reply: Reply | Awaitable[Reply], text: str) -> Reply | Awaitable[Reply]:
-    """The reply with a warning before all others: crdHandler of apiextensions-apiserver, for deprecated versions."""
+    """The reply with a warning before all others: for what is deprecated (installer.go; crdHandler)."""
     if isinstance(reply, Answer):
         return replace(reply, warnings=(text, *reply.warnings))
     return replace(reply, headers=(*reply.headers, warning(text))) if isinstance(reply, Stream) else reply

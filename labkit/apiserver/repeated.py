@@ -12,8 +12,10 @@ from typing import Any
 
 import msgspec
 
-KEY = re.compile(rb'"\s*:')
+ESCAPED_COLON = re.compile(rb"\\u003[aA]")
 MOST = 20  # of them are told
+
+_encode = msgspec.json.Encoder().encode
 
 
 class _Object(dict[str, Any]):
@@ -25,9 +27,10 @@ class _Object(dict[str, Any]):
 def repeated(body: bytes, value: Any) -> list[str]:
     """The paths of repeated keys of a body that was read as `value`, as "spec.containers[0].name".
 
-    Nearly always there are none, and counting colons tells: only then is the body read again.
+    Nearly always there are none, and counting colons tells: there is one for each key, and those within texts, which
+    are written as themselves. Only where it does not tell is the body read again.
     """
-    if len(KEY.findall(body)) == len(KEY.findall(msgspec.json.encode(value))):
+    if body.count(b":") == _encode(value).count(b":") and not ESCAPED_COLON.search(body):
         return []
     try:
         found = json.loads(body, object_pairs_hook=_object)

@@ -9,10 +9,11 @@ from typing import Any
 
 from labkit.cni import routes
 from labkit.linux import netns
-from labkit.linux.underlay import Topo, Underlay
+from labkit.linux.underlay import LabLink, Topo, Underlay
 from labkit.net.place import Place, PlaceKind
-from labkit.net.topology import INTERNET_IP, ROUTER_IP, Site
+from labkit.net.topology import CLOUD_GATEWAY, CLOUD_IP, INTERNET_IP, ROUTER_IP, Site
 
+CLOUD = "cloud"
 ICMP = {"icmp_ratelimit": "0", "icmp_msgs_per_sec": "100000", "icmp_msgs_burst": "100000"}
 
 
@@ -39,15 +40,18 @@ class DataCenter:
         self.places = {p.name: p for p in self._places()}
         self.machines = {m.name: self.places[m.name] for m in site.machines}
         self.machine_links = {m.name: self.net[m.name].links for m in site.machines}
-        self.links = [
-            {
-                "a": link.intf1.node.name,
-                "a_interface": link.intf1.name,
-                "b": link.intf2.node.name,
-                "b_interface": link.intf2.name,
-            }
-            for link in self.net.links
-        ]
+        self.links = [_facts(link) for link in self.net.links]
+
+    def cloud(self) -> Place:
+        """The cloud's own machine, beside the router. It is there from the first call on."""
+        if CLOUD not in self.places:
+            host = self.net.addHost(CLOUD, ip=None)
+            ends = {"params1": {"ip": f"{CLOUD_IP}/24"}, "params2": {"ip": f"{CLOUD_GATEWAY}/24"}}
+            link = self.net.addLink(CLOUD, "router", intfName1="eth0", intfName2=CLOUD, **ends)
+            host.setDefaultRoute(f"via {CLOUD_GATEWAY}")
+            self.places[CLOUD] = Place(CLOUD, "outside", host.netns, CLOUD, addresses=(CLOUD_IP,))
+            self.links.append(_facts(link))
+        return self.places[CLOUD]
 
     def cut(self, name: str, off: bool) -> None:
         """Pull a node's cable at its switch, or put it back: its interfaces and routes stay as they are."""
@@ -67,6 +71,15 @@ class DataCenter:
         zones = {z.switch: z.name for z in self.site.zones}
         found += [Place(s.name, "switch", s.netns, s.name, zone=zones[s.name]) for s in self.net.switches]
         return found
+
+
+def _facts(link: LabLink) -> dict[str, str]:
+    return {
+        "a": link.intf1.node.name,
+        "a_interface": link.intf1.name,
+        "b": link.intf2.node.name,
+        "b_interface": link.intf2.name,
+    }
 
 
 def _topo(site: Site, link: dict[str, Any]) -> Topo:

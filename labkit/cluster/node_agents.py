@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from labkit.cluster.cloud import Cloud
 from labkit.cluster.datacenter import DataCenter
+from labkit.cluster.health_ports import HealthPorts
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.node_rules import NodeRules
 from labkit.cluster.nodes import Agents
@@ -44,6 +46,8 @@ class NodeAgents:
         self.kubelet.silent = self.rules.silent = silent
         self.nodes.back += [self.kubelet.rejoin, self.rules.rejoin]
         self.nodes.start()
+        self.health = HealthPorts(store, machines)
+        self.cloud = Cloud(store, datacenter, variant, work, self.everywhere)
 
     async def start(self) -> None:
         """Write the first rules; from now on they follow the store."""

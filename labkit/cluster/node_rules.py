@@ -19,11 +19,11 @@ from labkit.linux import iptables
 from labkit.linux.iptables import Variant
 from labkit.net.place import Place
 from labkit.proxy.config import ProxyConfig
-from labkit.proxy.iptables.restore import diff
 from labkit.proxy.mode import view_of
 from labkit.proxy.model import PortKey
 from labkit.proxy.modes import MODES
 from labkit.proxy.proxier import Proxier
+from labkit.proxy.restore import diff
 from labkit.proxy.tracker import Tracker
 
 

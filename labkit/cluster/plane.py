@@ -27,16 +27,16 @@ from labkit.control.root_ca import RootCertificates
 from labkit.control.store import Raw, Store
 from labkit.endpoints.controllers import EndpointSlices, LegacyEndpoints, Mirroring
 from labkit.errors import LabError
+from labkit.net.topology import BALANCED_NETWORK
 from labkit.sandbox.channel import Handler
 from labkit.services.admission import ServiceAdmission
+from labkit.services.cloud.controller import ServiceController
 from labkit.workloads import controllers
 from labkit.workloads.admission import register as register_pods
 from labkit.workloads.nodes.eviction import PodGarbage, TaintEviction
 from labkit.workloads.nodes.lifecycle import NodeLifecycle
 from labkit.workloads.nodes.pace import Pace
 from labkit.workloads.scheduler import Scheduler
-
-Key = tuple[str, str, str]
 
 SCALED = ("Deployment", "ReplicaSet", "StatefulSet")
 MOST_REPLICAS = 5000  # a slip of the finger would else keep the lab busy until its memory is full
@@ -77,6 +77,7 @@ class Plane:
             EndpointSlices(self.store),
             LegacyEndpoints(self.store),
             Mirroring(self.store),
+            ServiceController(self.store, {"IPv4": BALANCED_NETWORK}),
             EventExpiry(self.store),
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)
@@ -105,12 +106,6 @@ class Plane:
             raise LabError(f"cannot scale {kind.lower()}/{name}: {', '.join(SCALED)} have replicas")
         raw = self.store.get(kind, namespace, name)
         self.admission.replace({**raw, "spec": {**raw["spec"], "replicas": replicas}})
-
-    def delete(self, kind: str, namespace: str, name: str) -> Key:
-        """Begin to delete an object; returns its key."""
-        key = kind, self.namespace(kind, namespace), name
-        self.store.delete(*key)
-        return key
 
     def namespace(self, kind: str, namespace: str) -> str:
         """`namespace`, or nothing for a kind that lives in none; `kind` is what the store keeps it under."""

@@ -57,11 +57,15 @@ class Waiting:
             ) from None
 
     async def delete(self, kind: str, namespace: str, name: str, timeout: float) -> None:
-        """Delete an object; return once it and what it owned are gone, and every node knows."""
-        gone = self._plane.delete(kind, namespace, name)
+        """Delete an object; return once it and what it owned are gone, and every node knows.
+
+        One that a controller makes anew under the same name is another: a StatefulSet does so within milliseconds.
+        """
+        key = kind, self._plane.namespace(kind, namespace), name
+        uid = self._store.delete(*key)["metadata"]["uid"]
         try:
             async with asyncio.timeout(timeout):
-                while self._store.find(*gone):
+                while (found := self._store.find(*key)) and found["metadata"]["uid"] == uid:
                     await self._change()
                 await self._settle()
         except TimeoutError:

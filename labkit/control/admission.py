@@ -78,8 +78,12 @@ class Admission:
             raise refusals.going(self.store.catalogue.named(key_of(raw)[0]), "create")
         if self.has_status(raw) and raw["kind"] != "Node":  # a kubelet registers its node with a status
             raw = {field: value for field, value in raw.items() if field != "status"}
-        new = self._admit(self._completed(raw), None)
-        return self.store.create(self._stamped(None, new, options), own=True)
+        new = self._completed(raw)
+        if self.custom.find(raw["apiVersion"], raw["kind"]) is None:
+            new = self._admit(self._stamped(None, new, options), None)  # what admission adds is nobody's
+        else:
+            new = self._stamped(None, self._admit(new, None), options)  # owned as of the version that is stored
+        return self.store.create(new, own=True)
 
     def replace(self, raw: Raw, options: Options = STRICT) -> Raw:
         """Check, complete and store an object in place of the stored one. Raises as `create` does, and Conflict."""

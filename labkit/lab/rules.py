@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from labkit.net.rules import Chain, Ruleset
 
 Row = dict[str, object]
+ENDS = (":", " ", '"')  # what follows a Service's name in a comment: its port's name, more words, or nothing
 
 
 def serving(rules: Ruleset, service: str, table: str = "nat") -> list[Row]:
@@ -20,7 +21,7 @@ def serving(rules: Ruleset, service: str, table: str = "nat") -> list[Row]:
         if start is None:
             continue
         for number, rule in enumerate(start.rules, 1):
-            if f'"{service}:' in rule.text or f'"{service} ' in rule.text:
+            if any(f'"{service}{end}' in rule.text for end in ENDS):
                 rows.append(_row(table, chain, number, rule.text))
                 rows += _behind(rules, table, rule.target, {str(r["CHAIN"]) for r in rows})
     return rows

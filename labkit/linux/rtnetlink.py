@@ -27,7 +27,7 @@ _IFADDR = struct.Struct("=BBBBI")
 _RTMSG = struct.Struct("=BBBBBBBBI")
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
-RTM_NEWADDR, RTM_GETADDR = 20, 22
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
@@ -162,11 +162,12 @@ class Links(Netlink):
 
     def add_address(self, name: str, address: str, prefix_route: bool = True) -> None:
         """`address` with its prefix length, "10.244.1.5/24"; without `prefix_route` it brings no route."""
-        ip = ip_interface(address)
-        body = _IFADDR.pack(_family(ip.version), ip.network.prefixlen, 0, 0, self.index(name))
-        body += attr(IFA_LOCAL, ip.packed) + attr(IFA_ADDRESS, ip.packed)
-        body += b"" if prefix_route else u32(IFA_FLAGS, IFA_F_NOPREFIXROUTE)
+        body = self._address(name, address) + (b"" if prefix_route else u32(IFA_FLAGS, IFA_F_NOPREFIXROUTE))
         self.request(RTM_NEWADDR, CREATE | REPLACE, body, f"add address {address} to {name}")
+
+    def delete_address(self, name: str, address: str) -> None:
+        """Take `address`, with its prefix length, from a link."""
+        self.request(RTM_DELADDR, 0, self._address(name, address), f"delete address {address} of {name}")
 
     def addresses(self) -> list[dict[str, Any]]:
         """Every address: index of its link, address with prefix length."""
@@ -197,12 +198,17 @@ class Links(Netlink):
             found.append({"to": to, "via": via, "index": int.from_bytes(a.get(RTA_OIF, b""), "little")})
         return found
 
+    def _address(self, name: str, address: str) -> bytes:
+        ip = ip_interface(address)
+        body = _IFADDR.pack(address_family(ip.version), ip.network.prefixlen, 0, 0, self.index(name))
+        return body + attr(IFA_LOCAL, ip.packed) + attr(IFA_ADDRESS, ip.packed)
+
     def _route(self, to: str, via: str, dev: str, src: str, onlink: bool) -> bytes:
         net = ip_network("0.0.0.0/0" if to == "default" else to)
         scope = SCOPE_UNIVERSE if via else SCOPE_LINK
         flags = RTNH_ONLINK if onlink else 0
         body = _RTMSG.pack(
-            _family(net.version), net.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, flags
+            address_family(net.version), net.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, flags
         )
         body += attr(RTA_DST, net.network_address.packed)
         body += attr(RTA_GATEWAY, ip_address(via).packed) if via else b""
@@ -223,5 +229,6 @@ def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
-def _family(version: int) -> int:
+def address_family(version: int) -> int:
+    """AF_INET or AF_INET6, for the IP version."""
     return socket.AF_INET if version == 4 else socket.AF_INET6

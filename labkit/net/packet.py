@@ -27,3 +27,9 @@ def endpoint(address: str, port: int | None) -> str:
     if port is None:
         return address
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def split_endpoint(text: str) -> tuple[str, int]:
+    """Address and port of what `endpoint` has joined."""
+    address, _, port = text.rpartition(":")
+    return address.strip("[]"), int(port)

@@ -10,6 +10,8 @@ POD_NETWORK = "10.244.0.0/16"
 OUTSIDE = "203.0.113"  # TEST-NET-3, RFC 5737
 INTERNET_IP = f"{OUTSIDE}.10"
 ROUTER_IP = f"{OUTSIDE}.1"
+BALANCED_NETWORK = "198.51.100.0/24"  # TEST-NET-2: addresses of load balancers
+CLOUD_IP, CLOUD_GATEWAY = "192.0.2.10", "192.0.2.1"  # TEST-NET-1: the cloud's own machine, and the router towards it
 
 
 class Zone(msgspec.Struct, frozen=True):

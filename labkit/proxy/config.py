@@ -7,6 +7,12 @@ import msgspec
 from labkit.net.rules import Family
 
 
+class Winkernel(msgspec.Struct, frozen=True):
+    """Settings of the mode kernelspace. enable_dsr: direct server return: pods see who asks for a cluster IP."""
+
+    enable_dsr: bool = False
+
+
 class ProxyConfig(msgspec.Struct, frozen=True):
     """Settings of one address family. The defaults are kube-proxy's.
 
@@ -15,6 +21,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     localhost_nodeports  whether NodePorts answer on 127.0.0.1 (needs net.ipv4.conf.all.route_localnet)
     nodeport_addresses   prefixes of the node's addresses on which NodePorts answer; none: as the mode has it
     conntrack_liberal    net.netfilter.nf_conntrack_tcp_be_liberal is set: keep packets in state INVALID
+    winkernel            of the mode kernelspace alone
     """
 
     cluster_cidr: str = "10.244.0.0/16"
@@ -25,6 +32,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     nodeport_addresses: tuple[str, ...] = ()
     conntrack_liberal: bool = False
     family: Family = "IPv4"
+    winkernel: Winkernel = Winkernel()
 
     @property
     def localhost(self) -> bool:

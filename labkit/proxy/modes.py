@@ -17,5 +17,17 @@ def _iptables(path: str, config: ProxyConfig, variant: Variant) -> Mode:
     return IptablesMode(path, config, variant, fresh=True)
 
 
-MODES: dict[str, Make] = {"iptables": _iptables}
+def _userspace(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+    from labkit.proxy.userspace.mode import UserspaceMode
+
+    return UserspaceMode(path, config, variant, fresh=True)
+
+
+def _kernelspace(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+    from labkit.proxy.kernelspace.mode import KernelspaceMode
+
+    return KernelspaceMode(path, config, variant, fresh=True)
+
+
+MODES: dict[str, Make] = {"iptables": _iptables, "userspace": _userspace, "kernelspace": _kernelspace}
 """Name -> maker of a mode for the node at a path, which has nothing of kube-proxy yet. Imported when first used."""

@@ -38,7 +38,9 @@ class ServiceAdmission:
     def complete(self, new: Raw, old: Raw | None) -> Iterator[Problem]:
         """Give `new` what it lacks, from `old` where that had it; yields what cannot be given."""
         spec = new["spec"]
-        if old is not None:
+        if old is None:
+            new["status"] = {"loadBalancer": {}}
+        else:
             inherit(spec, old["spec"])
         if wants_address(spec):
             yield from self._families(spec)

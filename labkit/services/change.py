@@ -46,6 +46,8 @@ def inherit(spec: Raw, old: Raw) -> None:
         _drop_unchanged(spec, old, "externalName")
     if not has_external_policy(spec):
         _drop_unchanged(spec, old, "externalTrafficPolicy")
+    if spec.get("type") != "LoadBalancer":
+        _drop_unchanged(spec, old, "allocateLoadBalancerNodePorts", "loadBalancerClass")
     if wants_health_port(spec) and wants_health_port(old):
         spec.setdefault("healthCheckNodePort", old["healthCheckNodePort"])
     elif not wants_health_port(spec):

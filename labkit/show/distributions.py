@@ -85,7 +85,7 @@ class DistributionPicture(Picture):
             return f"{names[0]} answered {'all ' if self.total > 1 else ''}{_requests(self.total)}{failed}"
         how = "evenly" if self._even else "as expected"
         if self.p_value >= UNLIKELY:
-            return f"{_listed(names)} share {_requests(self.total)} {how}{failed}"
+            return f"{listed(names)} share {_requests(self.total)} {how}{failed}"
         return f"{_requests(self.total)} are not shared {how}: {self._farthest(names)}{failed}"
 
     def _farthest(self, names: list[str]) -> str:
@@ -175,10 +175,12 @@ def _binomial_band(n: int, p: float) -> tuple[int, int]:
     return tuple(0 if math.isnan(k) else min(n, math.ceil(k - 1e-9)) for k in (low, high))  # type: ignore[return-value]
 
 
-def _listed(names: list[str]) -> str:
-    """`web-1, web-2 and web-3`; many are counted."""
+def listed(names: list[str]) -> str:
+    """`web-1, web-2 and web-3`; many are told by the first and the last."""
     if len(names) > 4:
         return f"{names[0]} to {names[-1]} ({len(names)} in all)"
+    if len(names) == 1:
+        return names[0]
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -74,5 +74,6 @@ def cell(value: object) -> str:
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
         return ",".join(map(cell, items))
-    text = str(value)
-    return "" if text in ("None", "<NA>", "NaT") else text
+    if value is None or (not isinstance(value, str) and str(value) in ("<NA>", "NaT")):
+        return ""
+    return str(value)

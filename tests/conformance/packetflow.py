@@ -13,7 +13,7 @@ from typing import Any
 from labkit.api.objects import EndpointSlice, Node, Service, view
 from labkit.net.packet import Packet
 from labkit.net.rules import Family
-from labkit.proxy.config import ProxyConfig
+from labkit.proxy.config import ProxyConfig, Winkernel
 from labkit.proxy.mode import View, seen
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "packetflow_cases.json").read_text())
@@ -25,9 +25,17 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "np-nft-v4": "NodePorts answer on every local address",
         "np-nft-v6": "NodePorts answer on every local address",
     },
+    "userspace": {
+        "np-nft-v4": "NodePorts answer on every local address",
+        "np-nft-v6": "NodePorts answer on every local address",
+    },
+    "kernelspace": {
+        "np-nft-v4": "its flows are those of np-ipt-v4",
+        "np-nft-v6": "its flows are those of np-ipt-v6",
+    },
 }
 # The mode whose expectations a mode shares, where the file names none for it.
-LIKE: Mapping[str, str] = {"iptables": "iptables"}
+LIKE: Mapping[str, str] = {"iptables": "iptables", "userspace": "iptables", "kernelspace": "iptables"}
 # Written down from the nftables tests; kube-proxy's iptables tests hold the same ones (the file's modes_note).
 SAME_IN_ALL_MODES = ("itp-", "term-")
 
@@ -56,6 +64,7 @@ class Case:
             nodeport_addresses=tuple(settings.get("nodePortAddresses") or ()),
             masquerade_all=settings.get("masqueradeAll", False),
             family=self.family,
+            winkernel=Winkernel(enable_dsr=True),
         )
 
     @property

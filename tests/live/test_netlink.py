@@ -7,6 +7,7 @@ from inside import in_sandbox
 
 from labkit.errors import NetlinkError
 from labkit.linux import netns
+from labkit.linux.nexthops import Nexthops
 from labkit.linux.rtnetlink import Links
 
 
@@ -90,3 +91,35 @@ def test_links_are_deleted_together_and_others_stay() -> None:
         assert {link["name"] for link in links.links()} == {"lo", "v1", "w1", "v3", "w3"}
         with pytest.raises(NetlinkError, match="cannot group v0"):
             links.delete_links(["v0"])
+
+
+@in_sandbox
+def test_a_route_leads_to_the_members_of_a_group() -> None:
+    path = netns.create("router")
+    with Nexthops(path) as router:
+        router.add_link("br0", "bridge", up=True)
+        router.add_address("br0", "10.9.0.1/24")
+        for number in (1, 2, 3):
+            router.add_hop(number, f"10.9.0.1{number}", "br0")
+        router.set_group(100, [1, 2])
+        router.lead("198.51.100.1/32", 100)
+        assert _hops(path) == {"10.9.0.11", "10.9.0.12"}
+        assert "type resilient buckets 256" in sh(path, "ip nexthop")
+        router.set_group(100, [3])
+        assert _hops(path) == {"10.9.0.13"}
+        router.refuse("198.51.100.1/32")
+        assert "unreachable 198.51.100.1" in sh(path, "ip route")
+        router.lead("198.51.100.1/32", 100)
+        router.delete_hop(100)
+        assert "198.51.100.1" not in sh(path, "ip route")
+        router.refuse("198.51.100.1/32")
+        router.delete_route("198.51.100.1/32")
+        assert "198.51.100.1" not in sh(path, "ip route")
+        with pytest.raises(NetlinkError, match="set next hop group 100"):
+            router.set_group(100, [77])
+
+
+def _hops(path: str) -> set[str]:
+    """Where the route to the address leads."""
+    words = sh(path, "ip route show 198.51.100.1").split()
+    return {words[at + 1] for at, word in enumerate(words) if word == "via"}

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from inside import HERE, in_sandbox
+from inside import HERE, in_fresh_sandbox
 
 from labkit.errors import SandboxError
 from labkit.sandbox import syscalls
@@ -19,7 +19,7 @@ from labkit.sandbox.start import Sandbox
 
 
 @pytest.mark.sandbox("namespaces")  # a kernel of its own has settings and mounts of its own: tests/live/test_uml.py
-@in_sandbox
+@in_fresh_sandbox
 def test_host_files_are_read_only_and_cannot_be_made_writable() -> None:
     for directory in ("/", "/etc", "/usr", Path.home(), Path(__file__).parent):
         assert os.statvfs(directory).f_flag & os.ST_RDONLY, directory
@@ -31,7 +31,7 @@ def test_host_files_are_read_only_and_cannot_be_made_writable() -> None:
 
 
 @pytest.mark.sandbox("namespaces")  # a kernel of its own has settings and mounts of its own: tests/live/test_uml.py
-@in_sandbox
+@in_fresh_sandbox
 def test_host_settings_are_locked_and_the_lab_s_own_network_is_not() -> None:
     with pytest.raises(OSError, match="Read-only"):
         Path("/proc/sys/vm/swappiness").write_text(Path("/proc/sys/vm/swappiness").read_text())
@@ -46,7 +46,7 @@ def test_host_settings_are_locked_and_the_lab_s_own_network_is_not() -> None:
         syscalls.mount("proc", "/tmp/proc", "proc")
 
 
-@in_sandbox
+@in_fresh_sandbox
 def test_sees_no_process_and_no_interface_of_the_host() -> None:
     assert [name for _, name in socket.if_nameindex()] == ["lo"]
     commands = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline")]
@@ -54,7 +54,7 @@ def test_sees_no_process_and_no_interface_of_the_host() -> None:
     assert socket.gethostname() == "labkit"
 
 
-@in_sandbox
+@in_fresh_sandbox
 def test_scratch_directories_are_empty_and_writable() -> None:
     for directory in ("/run", "/tmp", "/var/tmp"):
         (Path(directory) / "file").write_text("ok")
@@ -64,9 +64,8 @@ CLIENT = """
     import os, sys, time
     from labkit.sandbox.start import Sandbox
     sandbox = Sandbox("inside:main", os.environ["LABKIT_SANDBOX"])
-    sandbox.call("load", path={path!r})
     print(sandbox.process.pid, flush=True)
-    sandbox.call("run", name="pretend_to_work", params={{}})
+    sandbox.call("run", path={path!r}, name="pretend_to_work", params={{}})
 """
 
 
@@ -130,10 +129,9 @@ def test_an_entry_that_fails_is_reported_with_its_traceback(sandbox: str) -> Non
 def test_a_timeout_ends_the_waiting_and_not_the_lab(sandbox: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", HERE)
     patient = Sandbox("inside:main", sandbox)
-    patient.call("load", path=__file__)
     with pytest.raises(TimeoutError):
-        patient.call("run", within=0.05, name="sleep_long", params={})
-    assert patient.call("run", within=20, name="sleep_short", params={}) == ""
+        patient.call("run", within=0.05, path=__file__, name="sleep_long", params={})
+    assert patient.call("run", within=20, path=__file__, name="sleep_short", params={}) == ""
     patient.close()
     assert not patient.running
 

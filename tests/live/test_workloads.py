@@ -53,6 +53,11 @@ def test_a_stateful_set_has_names_that_resolve(k: Lab) -> None:
     assert pod_names(k, "default/db-") == ["default/db-0", "default/db-1"]
     answers = k.pod("db-0").get("http://db-1.db", n=2)
     assert set(answers["pod"]) == {"db-1"}
+    for _ in range(5):  # the new one may be there before anybody has seen that the old one is gone
+        uid = k.get("pod/db-1")["metadata"]["uid"]
+        k.delete("pod/db-1", timeout=5)
+        k.wait("statefulset/db")
+        assert k.get("pod/db-1")["metadata"]["uid"] != uid
     k.scale("statefulset/db", 1)
     assert pod_names(k, "default/db-") == ["default/db-0"]
     k.delete("statefulset/db")

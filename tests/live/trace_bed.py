@@ -34,8 +34,8 @@ from labkit.net.path import PacketPath
 from labkit.net.place import Place
 from labkit.net.topology import POD_NETWORK, plan
 from labkit.proxy.iptables.mode import IptablesMode
-from labkit.proxy.iptables.restore import diff
 from labkit.proxy.mode import seen
+from labkit.proxy.restore import diff
 from labkit.trace.tracer import Tracer
 
 PODS = {"client": "node-1", "near": "node-1", "far": "node-3", "abroad": "node-2"}

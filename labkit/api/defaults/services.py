@@ -25,6 +25,9 @@ def service(obj: Fields) -> None:
         fill(spec, externalTrafficPolicy="Cluster")
     if spec["type"] == "LoadBalancer":
         fill(spec, allocateLoadBalancerNodePorts=True)
+        for ingress in obj.get("status", {}).get("loadBalancer", {}).get("ingress", ()):
+            if ingress.get("ip"):
+                fill(ingress, ipMode="VIP")
 
 
 def endpoint_slice(obj: Fields) -> None:

@@ -20,8 +20,15 @@ class NodeAddress(Base, frozen=True):
     address: str
 
 
+class Taint(Base, frozen=True):
+    key: str
+    value: str = ""
+    effect: str = ""
+
+
 class NodeSpec(Base, frozen=True):
     pod_cidr: str = msgspec.field(default="", name="podCIDR")
+    taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
 
 

@@ -40,12 +40,16 @@ class ServiceSpec(Base, frozen=True):
     external_traffic_policy: str = "Cluster"
     publish_not_ready_addresses: bool = False
     load_balancer_source_ranges: tuple[str, ...] = ()
+    load_balancer_class: str | None = None
+    load_balancer_ip: str = msgspec.field(default="", name="loadBalancerIP")
     health_check_node_port: int = 0
     traffic_distribution: str | None = None
     ip_families: tuple[str, ...] = ()
 
 
 class LoadBalancerIngress(Base, frozen=True):
+    """`ip_mode` "VIP": packets reach a node with this address; "Proxy": with another one (KEP-1860)."""
+
     ip: str = ""
     hostname: str = ""
     ip_mode: str | None = None

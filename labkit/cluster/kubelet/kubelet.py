@@ -28,6 +28,7 @@ from labkit.linux.rtnetlink import Links
 from labkit.net.place import Place
 from labkit.sandbox.channel import Peer
 from labkit.workloads import images
+from labkit.workloads.pods import is_terminating
 
 ENDED = ("Succeeded", "Failed")
 DEADLINE: Why = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
@@ -110,14 +111,17 @@ class Kubelet:
             self._heard(Event("ADDED", raw))
 
     def _heard(self, event: Event) -> None:
-        pod = self._store.typed(Pod, event.object)
+        raw = event.object
+        if not raw["spec"].get("nodeName") and event.type != "DELETED" and not is_terminating(raw):
+            return  # nobody's yet
+        pod = self._store.typed(Pod, raw)
         uid = pod.metadata.uid
         if self.silent(pod.spec.node_name):
             pass
         elif event.type == "DELETED":
             self._end(pod, 0, gone=True)
         elif pod.terminating:
-            self._end(pod, event.object["metadata"].get("deletionGracePeriodSeconds") or 0)
+            self._end(pod, raw["metadata"].get("deletionGracePeriodSeconds") or 0)
         elif running := self._running.get(uid):
             self._changed(running, pod, event)
         elif uid not in self._refused and pod.spec.node_name in self._nodes and pod.status.phase not in ENDED:

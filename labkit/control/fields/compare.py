@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from labkit.api import remembered
 from labkit.control.fields.shapes import BORN, Fields, Items, Kind, Raw, Shape, Values
 from labkit.control.fields.tree import MEMBER, Tree
 
@@ -19,13 +20,28 @@ STRIPPED = tuple(
 )  # fmt: skip
 """Of the metadata nobody owns these."""
 
+_specs: remembered.Remembered[Tree] = remembered.Remembered()
+"""What the creators of specs own of them, by kind."""
+
 
 def created(kind: Kind, new: Raw, subresource: str = "") -> Tree:
     """What whoever created the object owns: all of it, but for what every object has from birth."""
-    tree = kind.root.tree(new)
-    if kind.born:
+    if not kind.born:
+        return owned(kind, kind.root.tree(new), subresource)
+    tree = kind.root.tree({**new, "spec": None})
+    _unborn(tree)
+    return owned(kind, tree | _spec(kind, new), subresource)
+
+
+def _spec(kind: Kind, new: Raw) -> Tree:
+    """The tree of a new object's spec alone, remembered by its text: trees are never changed."""
+    of, text = f"{new['apiVersion']} {new['kind']}", remembered.text(new.get("spec"))
+    tree = _specs.get(of, text)
+    if tree is None:
+        tree = kind.root.tree({"spec": new.get("spec")})
         _unborn(tree)
-    return owned(kind, tree, subresource)
+        _specs.put(of, text, tree)
+    return tree
 
 
 def compare(kind: Kind, old: Raw, new: Raw, subresource: str = "") -> tuple[Tree, Tree]:

@@ -46,6 +46,46 @@ def _affinity(answer: object) -> bool | str:
     return True if seconds == 60 else f"A client would be remembered for {seconds} seconds instead of 60."
 
 
+def _for_the_world(answer: object) -> bool | str:
+    service = _service(answer)
+    if isinstance(service, str):
+        return service
+    spec = service.get("spec") or {}
+    ports = (spec.get("ports") or [{}])[0]
+    if spec.get("type") != "NodePort":
+        return f"Its type is {spec.get('type', 'ClusterIP')}, which opens no port on the nodes by itself."
+    if ports.get("nodePort") != 30080:
+        return f"The nodes would open port {ports.get('nodePort', 'that is drawn for them')} instead of 30080."
+    if spec.get("selector") != {"app": "web"} or ports.get("targetPort") not in ("http", 8080):
+        return "Nothing would answer: the pods are labelled app=web and listen on 8080, which they call http."
+    if spec.get("externalTrafficPolicy") != "Local":
+        return "The pods would see a node as the client."
+    return True
+
+
+def _alias(answer: object) -> bool | str:
+    service = _service(answer)
+    if isinstance(service, str):
+        return service
+    meta, spec = service.get("metadata") or {}, service.get("spec") or {}
+    if (meta.get("name"), meta.get("namespace")) != ("shop", "office"):
+        return f"It would be called {meta.get('name')} in namespace {meta.get('namespace', 'default')}."
+    if spec.get("type") != "ExternalName":
+        return f"Its type is {spec.get('type', 'ClusterIP')}: it would need pods or endpoints of its own."
+    name = str(spec.get("externalName", "")).rstrip(".")
+    if name != "web.shop.svc.cluster.local":
+        return f"{name or 'Nothing'} would be asked for as it stands there, and no Service is called so."
+    return True
+
+
+def _member(answer: Any) -> bool | str:
+    """`answer` are the requests that the learner's URL gave."""
+    if errors := sorted({error for error in answer.error if error}):
+        return f"The request failed: {errors[0]}."
+    others = sorted(set(answer.pod) - {"db-2"})
+    return f"It was answered, but by {others[0] or 'something that is no pod'} too." if others else True
+
+
 EXERCISES = (
     Exercise(
         "services/port-mapping",
@@ -65,5 +105,35 @@ EXERCISES = (
             "How long is said in spec.sessionAffinityConfig.clientIP, in seconds.",
         ),
         _affinity,
+    ),
+    Exercise(
+        "services/nodeport-for-the-world",
+        "Write a Service `web` that answers at port 30080 of the nodes and lets the pods see who asked.",
+        (
+            "The type of a Service that opens a port on every node is NodePort.",
+            "In an entry of spec.ports, `nodePort` is the port that the nodes open.",
+            "The client's address is kept where traffic from outside stays on the node: spec.externalTrafficPolicy.",
+        ),
+        _for_the_world,
+    ),
+    Exercise(
+        "services/alias-across-namespaces",
+        "Write a Service `shop` in the namespace `office` that is another name for the Service web in shop.",
+        (
+            "A Service that is only another name is of the type ExternalName.",
+            "externalName is not searched for: it has to be the whole name.",
+            "A Service's whole name is SERVICE.NAMESPACE.svc.cluster.local.",
+        ),
+        _alias,
+    ),
+    Exercise(
+        "services/url-of-a-member",
+        "Write the URL under which a pod in the namespace default reaches db-2, and only db-2.",
+        (
+            "A member's name stands before that of its headless Service: MEMBER.SERVICE.NAMESPACE.svc.cluster.local.",
+            "The Service db is in the namespace bank, and the search list of the namespace default does not try that.",
+            "Nobody maps ports here: name the one at which the member listens.",
+        ),
+        _member,
     ),
 )

@@ -11,9 +11,10 @@ from labkit.linux.iptables import Variant
 from labkit.net.rules import Ruleset, parse
 from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.iptables.assembly import Assembly
-from labkit.proxy.iptables.restore import changes, diff, own_part
+from labkit.proxy.iptables.names import is_own
 from labkit.proxy.mode import View
 from labkit.proxy.model import PortKey
+from labkit.proxy.restore import changes, diff, own_part
 
 ROUTE_LOCALNET = Path("/proc/sys/net/ipv4/conf/all/route_localnet")
 
@@ -64,4 +65,5 @@ class IptablesMode:
 
     async def _found(self) -> Ruleset:
         family = self.config.family
-        return own_part(parse(await asyncio.to_thread(iptables.save, self.path, self.variant, "", family), family))
+        saved = await asyncio.to_thread(iptables.save, self.path, self.variant, "", family)
+        return own_part(parse(saved, family), is_own)

@@ -1,7 +1,7 @@
-"""Names and numbers that kube-proxy derives by formula.
+"""Names that kube-proxy derives by formula.
 
 Source: Kubernetes v1.34, pkg/proxy/iptables/proxier.go (`portProtoHash`, `servicePortEndpointChainName`,
-`isServiceChainName`, `computeProbability`).
+`isServiceChainName`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ FIXED = frozenset(
         "KUBE-FIREWALL",
     }
 )
-_KERNEL_SCALE = 1 << 31  # xt_statistic keeps a probability as a 31-bit fraction
 
 
 @lru_cache(maxsize=65536)
@@ -42,17 +41,6 @@ def endpoint_chain(port: str, protocol: str, address: str) -> str:
 def is_own(chain: str) -> bool:
     """Whether kube-proxy made the chain."""
     return chain in FIXED or chain.startswith(SERVICE_PREFIXES)
-
-
-def probability(n: int) -> str:
-    """1/n as kube-proxy hands it to iptables: ten decimals."""
-    return f"{1 / n:.10f}"
-
-
-@lru_cache(maxsize=4096)
-def saved_probability(n: int) -> str:
-    """1/n as `iptables-save` prints it afterwards: rounded to 31 bits by the kernel, eleven decimals."""
-    return f"{round(float(probability(n)) * _KERNEL_SCALE) / _KERNEL_SCALE:.11f}"
 
 
 def _hash(text: str) -> str:

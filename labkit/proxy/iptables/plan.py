@@ -16,7 +16,7 @@ from ipaddress import ip_address, ip_network
 from labkit.net.rules import Ruleset, ruleset
 from labkit.proxy import endpoints
 from labkit.proxy.config import DEFAULT, ProxyConfig
-from labkit.proxy.iptables.draft import Draft, comment, ctstate, destination, jump
+from labkit.proxy.draft import Draft, comment, ctstate, destination, jump
 from labkit.proxy.iptables.port_rules import PortRules
 from labkit.proxy.mode import View
 from labkit.proxy.model import Port

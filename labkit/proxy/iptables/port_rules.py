@@ -12,8 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from labkit.proxy.endpoints import Selection
-from labkit.proxy.iptables.draft import (
+from labkit.proxy.draft import (
     Draft,
     comment,
     destination,
@@ -25,6 +24,7 @@ from labkit.proxy.iptables.draft import (
     source,
     to_port,
 )
+from labkit.proxy.endpoints import Selection
 from labkit.proxy.iptables.names import endpoint_chain, port_hash
 from labkit.proxy.model import Backend, Frontend
 

@@ -33,8 +33,12 @@ def predict(
 
     Raises `RuleError` for a rule that the model does not know.
     """
-    walk = Walk(rules, place, node_addresses, from_node)
-    start = Branch(packet, packet, state, remembered=frozenset(remembered))
+    return walked(Walk(rules, place, node_addresses, from_node), packet, state, frozenset(remembered))
+
+
+def walked(walk: Walk, packet: Packet, state: State, remembered: frozenset[str]) -> Prediction:
+    """Every end of a walk."""
+    start = Branch(packet, packet, state, remembered=remembered)
     return Prediction(packet, tuple(_outcome(branch) for branch in walk.ends(start)))
 
 

@@ -8,10 +8,16 @@ from typing import Any
 from labkit.errors import RuleError
 from labkit.net.packet import Packet
 from labkit.net.rules import Ruleset
-from labkit.trace.model import iptables
+from labkit.proxy.kernelspace.plan import HnsPlan
+from labkit.proxy.userspace.plan import UserspacePlan
+from labkit.trace.model import iptables, kernelspace, userspace
 from labkit.trace.model.prediction import Prediction, State
 
-TRACERS: dict[type, Callable[..., Prediction]] = {Ruleset: iptables.predict}
+TRACERS: dict[type, Callable[..., Prediction]] = {
+    Ruleset: iptables.predict,
+    UserspacePlan: userspace.predict,
+    HnsPlan: kernelspace.predict,
+}
 """Kind of plan -> its tracer."""
 
 

@@ -55,6 +55,12 @@ class Local(msgspec.Struct, frozen=True):
     negated: bool = False
 
 
+class FromBridge(msgspec.Struct, frozen=True):
+    """The packet came in by a port of a bridge."""
+
+    negated: bool = False
+
+
 class Random(msgspec.Struct, frozen=True):
     probability: float
 
@@ -66,7 +72,7 @@ class Recent(msgspec.Struct, frozen=True):
     update: bool
 
 
-Condition = Source | Destination | OfProtocol | ToPort | InState | Marked | Local | Random | Recent
+Condition = Source | Destination | OfProtocol | ToPort | InState | Marked | Local | FromBridge | Random | Recent
 
 
 class Jump(msgspec.Struct, frozen=True):
@@ -88,7 +94,13 @@ class Dnat(msgspec.Struct, frozen=True):
     to: str
 
 
-Target = Jump | SetMark | Dnat
+class Redirect(msgspec.Struct, frozen=True):
+    """To this port at the address of the interface by which the packet came in; of the node's own, at its loopback."""
+
+    port: int
+
+
+Target = Jump | SetMark | Dnat | Redirect
 
 
 class Parsed(msgspec.Struct, frozen=True):
@@ -105,11 +117,13 @@ _MATCHES: tuple[tuple[str, Callable[[re.Match[str]], Condition | None]], ...] = 
     (r"-m (?:tcp|udp|sctp) --dport (\d+)", lambda m: ToPort(int(m[1]))),
     (r"-m (?:tcp|udp|sctp)(?= -j)", lambda m: None),
     (r"-m conntrack (! )?--ctstate (\S+)", lambda m: InState(frozenset(m[2].split(",")), bool(m[1]))),
+    (r"-m state --state (\S+)", lambda m: InState(frozenset(m[1].split(",")))),
+    (r"-m physdev (! )?--physdev-is-in", lambda m: FromBridge(bool(m[1]))),
     (r"-m mark (! )?--mark (\w+)/(\w+)", lambda m: Marked(int(m[2], 16), int(m[3], 16), bool(m[1]))),
     (r"-m addrtype (! )?--(src|dst)-type LOCAL", lambda m: Local(m[2], bool(m[1]))),
     (r"-m statistic --mode random --probability (\d\.\d+)", lambda m: Random(float(m[1]))),
     (r"-m recent --set --name (\S+) --mask \S+ --rsource", lambda m: Recent(m[1], True)),
-    (r"-m recent --rcheck --seconds \d+ --reap --name (\S+) --mask \S+ --rsource", lambda m: Recent(m[1], False)),
+    (r"-m recent --rcheck (?:--seconds \d+ --reap )?--name (\S+) --mask \S+ --rsource", lambda m: Recent(m[1], False)),
 )
 _PATTERNS = tuple((re.compile(pattern + r"(?: |$)"), make) for pattern, make in _MATCHES)
 _STATES = frozenset({"NEW", "ESTABLISHED", "RELATED", "INVALID", "DNAT"})
@@ -144,6 +158,8 @@ def _target(text: str, words: list[str]) -> Target:
             return SetMark(int(value, 16), int(mask, 16))
         case ["-j", "DNAT", "--to-destination", to]:
             return Dnat(to)
+        case ["-j", "REDIRECT", "--to-ports", port]:
+            return Redirect(int(port))
         case ["-j", "MASQUERADE", "--random-fully"] | ["-j", "MASQUERADE"]:
             return Jump("MASQUERADE")
         case ["-j", "REJECT", "--reject-with", "icmp-port-unreachable" | "icmp6-port-unreachable"]:

@@ -58,10 +58,14 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
+    """arrival: address of the interface by which the packet came in; bridged: whether that is a port of a bridge."""
+
     rules: Ruleset
     place: str
     node_addresses: Set[str]
     from_node: bool
+    arrival: str = ""
+    bridged: bool = False
 
     def ends(self, branch: Branch) -> Iterator[Branch]:
         """Every way the packet can go, to its end."""
@@ -88,6 +92,14 @@ class Walk:
 
     def _own(self, address: str) -> bool:
         return address in self.node_addresses or ip_address(address).is_loopback
+
+    def _entrance(self) -> str:
+        """Where REDIRECT sends a packet to."""
+        if self.from_node:
+            return "::1" if self.rules.family == "IPv6" else "127.0.0.1"
+        if not self.arrival:
+            raise RuleError("REDIRECT leads to the interface by which a packet came in: the model is not told which")
+        return self.arrival
 
     def _chain(self, table: str, name: str, branch: Branch, above: tuple[str, ...]) -> Iterator[Branch]:
         """The branches as they leave a chain: decided, or back to where it was called from."""
@@ -123,6 +135,9 @@ class Walk:
             case rule.Dnat(to):
                 ip, _, port = to.rpartition(":")
                 packet = msgspec.structs.replace(branch.packet, dst=ip.strip("[]"), dport=int(port))
+                yield replace(branch, packet=packet, decided="ACCEPT")
+            case rule.Redirect(port):
+                packet = msgspec.structs.replace(branch.packet, dst=self._entrance(), dport=port)
                 yield replace(branch, packet=packet, decided="ACCEPT")
             case rule.Jump(""):
                 yield branch
@@ -162,6 +177,8 @@ class Walk:
                 return (branch.mark & mask == value) != negated
             case rule.Local(end, negated):
                 return self._own(packet.src if end == "src" else packet.dst) != negated
+            case rule.FromBridge(negated):
+                return (self.bridged and not self.from_node) != negated
             case rule.Recent(name):
                 return name in branch.remembered
         raise RuleError(f"the model tracer cannot decide {condition}")

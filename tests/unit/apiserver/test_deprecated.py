@@ -1,4 +1,4 @@
-"""Versions of custom resources that are deprecated: every answer says so."""
+"""Kinds, and versions of custom resources, that are deprecated: every answer says so."""
 
 from __future__ import annotations
 
@@ -58,3 +58,12 @@ def test_other_versions_do_not(gadgets: Any) -> None:
     assert gadgets.ask("GET", "/apis/example.com/v2/namespaces/default/gadgets").warnings == ()
     watch = gadgets.reply("GET", "/apis/example.com/v2/namespaces/default/gadgets", watch="1")
     assert watch.headers == ()
+
+
+def test_endpoints_are_deprecated(server: Any) -> None:
+    path = "/api/v1/namespaces/default/endpoints"
+    said = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    assert server.ask("POST", path, {"metadata": {"name": "a"}}).warnings == (said,)
+    assert server.ask("GET", path + "/a").warnings == (said,)
+    assert server.reply("GET", path, watch="1").headers == (("Warning", f'299 - "{said}"'),)
+    assert server.ask("GET", "/api/v1/namespaces/default/pods").warnings == ()

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from labkit.errors import LabError
-from labkit.lab.arguments import check
+from labkit.lab.arguments import PROXY_MODES, check
 
 GOOD: dict[str, Any] = {
     "nodes": 3,
@@ -40,7 +40,7 @@ def test_takes_what_makes_sense(changed: dict[str, Any]) -> None:
         ({"zones": ("a", "a")}, "zones is ['a', 'a']: choose 1 to 20 different names"),
         ({"zones": ("Mars!",)}, "zone name 'Mars!': at most 8 lower-case letters, digits and dashes"),
         ({"cni": "calico"}, "cni is 'calico': choose one of ptp, bridge"),
-        ({"proxy_mode": "magic"}, "proxy_mode is 'magic': choose one of iptables"),
+        ({"proxy_mode": "magic"}, f"proxy_mode is 'magic': choose one of {', '.join(PROXY_MODES)}"),
         ({"iptables": "nftables"}, "iptables is 'nftables': choose one of nft, legacy, or leave it out"),
         ({"link": {"dely": "5ms"}}, "link has no 'dely': it takes bw, delay, jitter, loss, max_queue_size"),
         ({"link": {"delay": 5}}, "link['delay'] is 5: a time such as \"5ms\" is wanted"),

@@ -15,6 +15,8 @@ RULES = ruleset(
             "KUBE-SEP-2": ["-j DNAT --to-destination 10.244.2.2:8080"],
             "KUBE-SVC-OTHER": ["-j KUBE-SEP-1"],
             "KUBE-SVC-BARE": [],
+            "KUBE-NODEPORTS": ['-p tcp -m comment --comment "shop/bare" -m tcp --dport 30080 -j KUBE-EXT-BARE'],
+            "KUBE-EXT-BARE": ["-j KUBE-SVC-BARE"],
         }
     }
 )
@@ -33,5 +35,7 @@ def test_a_service_s_rules_come_in_the_order_of_evaluation() -> None:
 
 def test_names_that_begin_alike_are_kept_apart_and_a_port_may_have_no_name() -> None:
     assert [r["CHAIN"] for r in serving(RULES, "shop/web-2")] == ["KUBE-SERVICES", "KUBE-SVC-OTHER", "KUBE-SEP-1"]
-    assert [r["NUMBER"] for r in serving(RULES, "shop/bare")] == [3]
+    bare = [(r["CHAIN"], r["NUMBER"]) for r in serving(RULES, "shop/bare")]
+    assert bare == [("KUBE-SERVICES", 3), ("KUBE-NODEPORTS", 1), ("KUBE-EXT-BARE", 1)]
     assert serving(RULES, "shop/we") == []
+    assert serving(RULES, "shop/bar") == []

@@ -167,6 +167,40 @@ def test_session_affinity() -> None:
     assert "10800 seconds" in judge(EXERCISES["services/session-affinity"], service, Hints()).sentence
 
 
+SERVICES = {
+    "services/nodeport-for-the-world": (
+        {
+            "type": "NodePort",
+            "externalTrafficPolicy": "Local",
+            "selector": {"app": "web"},
+            "ports": [{"port": 80, "targetPort": "http", "nodePort": 30080}],
+        },
+        {
+            "opens no port": {"type": "ClusterIP"},
+            "port that is drawn": {"ports": [{"port": 80, "targetPort": "http"}]},
+            "Nothing would answer": {"selector": {"app": "shop"}},
+            "see a node as the client": {"externalTrafficPolicy": "Cluster"},
+        },
+    ),
+    "services/alias-across-namespaces": (
+        {"type": "ExternalName", "externalName": "web.shop.svc.cluster.local"},
+        {"pods or endpoints": {"type": "ClusterIP"}, "no Service is called so": {"externalName": "web.shop"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_right_or_is_told_what_is_wrong(name: str) -> None:
+    spec, faults = SERVICES[name]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop", "namespace": "office"}, "spec": spec}
+    assert judge(EXERCISES[name], service, Hints())
+    for sentence, wrong in faults.items():
+        verdict = judge(EXERCISES[name], {**service, "spec": {**spec, **wrong}}, Hints())
+        assert not verdict
+        assert sentence in verdict.sentence
+    assert "v1 Pod" in judge(EXERCISES[name], {"apiVersion": "v1", "kind": "Pod"}, Hints()).sentence
+
+
 def test_the_glossary() -> None:
     assert len(all_terms()) >= 40
     names = [term.name.casefold() for term in all_terms()]
@@ -215,3 +249,15 @@ def test_the_trees_text_stays_in_its_cells(here: str) -> None:
         assert all(
             cell.x0 <= box.x0 and box.x1 <= cell.x1 and cell.y0 <= box.y0 and box.y1 <= cell.y1 for cell in touched
         )
+
+
+def test_one_member_is_asked_and_no_other() -> None:
+    import pandas as pd
+
+    exercise = EXERCISES["services/url-of-a-member"]
+    for pods, errors, sentence in [
+        (["db-2", "db-2"], ["", ""], "Right."),
+        (["db-2", "db-0"], ["", ""], "It was answered, but by db-0 too."),
+        (["", ""], ["connection refused", ""], "The request failed: connection refused."),
+    ]:
+        assert judge(exercise, pd.DataFrame({"pod": pods, "error": errors}), Hints()).sentence == sentence

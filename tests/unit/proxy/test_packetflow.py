@@ -1,26 +1,39 @@
 """kube-proxy's own packet-flow expectations: the plan of each mode, walked by the model tracer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from packetflow import CASES, LEFT_OUT, NODE, NODE_ADDRESSES, Case, cases, service, suites
+from differences import KERNELSPACE, USERSPACE, expected
+from packetflow import CASES, LEFT_OUT, NODE, NODE_ADDRESSES, Case, cases, endpoint_slice, service, suites
 
+from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.iptables.plan import plan as iptables
-from labkit.proxy.mode import seen
+from labkit.proxy.kernelspace.emulation import emulation
+from labkit.proxy.kernelspace.plan import plan as kernelspace
+from labkit.proxy.mode import View, seen
+from labkit.proxy.userspace.plan import UserspacePlan, wanted
+from labkit.proxy.userspace.plan import plan as userspace_plan
 from labkit.trace.model.predict import predict
 
-PLANS = {"iptables": iptables}
+
+def userspace(view: View, config: ProxyConfig = DEFAULT) -> UserspacePlan:
+    served = [key for key in view.keys if wanted(view.ports[key])]
+    return userspace_plan(view, {key: 40000 + number for number, key in enumerate(served)}, config=config)
+
+
+PLANS = {"iptables": iptables, "userspace": userspace, "kernelspace": kernelspace}
 
 
 @pytest.mark.parametrize(("mode", "case"), [pytest.param(m, c, id=f"{m}-{c}") for m in PLANS for c in cases(m)])
 def test_flow(mode: str, case: Case) -> None:
     plan = PLANS[mode](case.view, case.config)
     found = predict(plan, case.packet, node_addresses=NODE_ADDRESSES, from_node=case.from_node)
-    expected = case.flow["expect"]
-    assert found.verdict == expected["verdict"]
-    assert list(found.to) == sorted(expected.get("to", []))
-    if "masquerade" in expected:
-        assert found.masquerade == expected["masquerade"]
+    what = expected(mode, case)
+    assert found.verdict == what["verdict"]
+    assert list(found.to) == sorted(what.get("to", []))
+    if "masquerade" in what:
+        assert found.masquerade == what["masquerade"]
     assert sum(o.probability for o in found.outcomes) == pytest.approx(1)
 
 
@@ -43,4 +56,25 @@ def test_load_balancer_ip_mode(mode: str, case: dict[str, Any]) -> None:
             "ports": [{"name": "p80", "port": 80}],
         }
     )
-    assert (case["lbIP"] in str(PLANS[mode](seen([one], [], NODE)))) == case["rule_for_lb_ip"]
+    ready = {"address": "10.0.1.1", "node": None}
+    ends = {"namespace": "ns1", "service": "svc1", "endpoints": [ready], "ports": [{"name": "p80", "port": 80}]}
+    view = seen([one], [endpoint_slice(ends)], NODE)
+    assert (case["lbIP"] in str(PLANS[mode](view))) == case["rule_for_lb_ip"]
+
+
+@pytest.mark.parametrize(("mode", "table"), [("userspace", USERSPACE), ("kernelspace", KERNELSPACE)])
+def test_every_difference_is_of_one_flow_that_the_mode_is_held_to(
+    mode: str, table: Mapping[str, Mapping[str, Any]]
+) -> None:
+    flows = [flow for differences in table.values() for flow in differences]
+    assert len(flows) == len(set(flows))
+    assert set(flows) <= {str(case) for case in cases(mode)}
+
+
+@pytest.mark.parametrize("case", list(cases("kernelspace")), ids=str)
+def test_what_emulates_hns_does_as_hns(case: Case) -> None:
+    node = {"node_addresses": NODE_ADDRESSES, "from_node": case.from_node}
+    windows = predict(kernelspace(case.view, case.config), case.packet, **node)
+    linux = predict(emulation(case.view, case.config), case.packet, **node)
+    assert (linux.verdict, linux.masquerade) == (windows.verdict, windows.masquerade)
+    assert linux.to == pytest.approx(windows.to)

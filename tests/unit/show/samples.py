@@ -148,3 +148,56 @@ def topology(nodes: int = 3, pods: int = 30, long_names: bool = True) -> dict[st
         address = f"10.244.{node}.{p + 2}"
         places.append(Place(name, "pod", "", node=f"node-{node}", addresses=(address,)))
     return {"places": places, "links": links}
+
+
+class Objects:
+    """A lab's objects as far as pictures ask for them: some Services, and the slices of `web`."""
+
+    def __init__(self, services: Mapping[str, dict[str, Any]], slices: Sequence[dict[str, Any]]) -> None:
+        self.services, self.slices = services, slices
+
+    def get(self, what: str, namespace: str | None = "default") -> Any:
+        return self.services[what.removeprefix("svc/")]
+
+    def objects(self, kind: str, namespace: str | None = "default") -> list[dict[str, Any]]:
+        return [*self.slices] if kind == "EndpointSlice" else []
+
+
+def objects(*sizes: int, suffix: str = "") -> Objects:
+    """Services of all types, and slices of `web` with so many endpoints each; the first endpoint is terminating."""
+
+    def service(name: str, **spec: Any) -> dict[str, Any]:
+        return {"metadata": {"name": name}, "spec": {"clusterIP": "10.96.0.7", "type": "ClusterIP", **spec}}
+
+    balancer = service("lb", type="LoadBalancer", ports=[{"port": 80, "nodePort": 30081}])
+    balancer["status"] = {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}]}}
+    services = [
+        service("web"),
+        service("np", type="NodePort", ports=[{"port": 80, "nodePort": 30080}]),
+        balancer,
+        service("headless", clusterIP="None"),
+        {"metadata": {"name": "ext"}, "spec": {"type": "ExternalName", "externalName": "pay.example.com"}},
+    ]
+    ends = iter(range(1, sum(sizes) + 1))
+    slices = [
+        {
+            "metadata": {"name": f"web-{i}{suffix}", "labels": {"kubernetes.io/service-name": "web"}},
+            "ports": [{"port": 8080}],
+            "endpoints": [endpoint(next(ends), suffix) for _ in range(size)],
+        }
+        for i, size in enumerate(sizes)
+    ]
+    other = {"metadata": {"name": "db-1", "labels": {"kubernetes.io/service-name": "db"}}, "endpoints": [endpoint(999)]}
+    return Objects({s["metadata"]["name"]: s for s in services}, [*reversed(slices), other])
+
+
+def endpoint(number: int, suffix: str = "") -> dict[str, Any]:
+    first = number == 1
+    return {
+        "addresses": [f"10.244.{number % 3 + 1}.{number // 3 + 2}"],
+        "conditions": {"ready": False, "serving": True, "terminating": True} if first else {},
+        "targetRef": {"kind": "Pod", "name": f"web-{number}{suffix}"},
+        "nodeName": f"node-{number % 3 + 1}",
+        "zone": "ab"[number % 2],
+        "hints": {"forZones": [{"name": "ab"[number % 2]}]},
+    }

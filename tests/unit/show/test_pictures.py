@@ -27,6 +27,16 @@ def hits(weights: dict[str, float], total: int, failed: int = 0) -> DataFrame:
     return DataFrame({"pod": [*map(str, names), *[None] * failed]})
 
 
+def asked(counts: dict[str, dict[str, int]]) -> DataFrame:
+    rows = [(node, pod) for node, pods in counts.items() for pod, number in pods.items() for _ in range(number)]
+    return DataFrame(rows, columns=["node asked", "pod"])
+
+
+def costs(curves: dict[str, list[float]]) -> DataFrame:
+    rows = [(10**i, 10**i, y, y, by) for by, values in curves.items() for i, y in enumerate(values)]
+    return DataFrame(rows, columns=["pods", "n", "kB", "ms", "by"])
+
+
 def thrice_path() -> PacketPath:
     """Addresses that change between each two of three neighbouring hops: little room for each label."""
     path = samples.service_path()
@@ -71,6 +81,20 @@ SHAPES: dict[str, Callable[[], show.Picture]] = {
     "one pod": lambda: show.distribution(hits({"web-0": 1}, 100)),
     "no rows": lambda: show.distribution(DataFrame({"pod": []})),
     "failures only": lambda: show.distribution(hits({"a": 1}, 0, 5)),
+    "matrix": lambda: show.matrix(asked({"node-1": {"web-1": 9, "": 1}, "node-2": {"web-2": 5}}), "node asked"),
+    "matrix, long names": lambda: show.matrix(
+        asked({"n" * 60: {f"web-{'x' * 40}-{i}": 1 for i in range(7)}}), "node asked"
+    ),
+    "matrix of nothing": lambda: show.matrix(asked({}), "node asked"),
+    "backends": lambda: show.backends(samples.objects(3, 2), "web"),
+    "250 backends": lambda: show.backends(samples.objects(100, 100, 50), "web"),
+    "backends, long names": lambda: show.backends(samples.objects(4, suffix="-" + "x" * 50), "web"),
+    "no backends": lambda: show.backends(samples.objects(0), "web"),
+    "no slice": lambda: show.backends(samples.objects(), "web"),
+    "curves": lambda: show.curves(costs({"Endpoints": [1, 10, 100], "EndpointSlice": [2, 3, 3]}), "pods", "kB", "by"),
+    "curves that end alike": lambda: show.curves(costs({name: [1, 2] for name in "abcde"}), "n", "ms", "by"),
+    "a curve of one point": lambda: show.curves(costs({"x" * 30: [0]}), "n", "ms", "by", varies=True),
+    "hierarchy": lambda: show.hierarchy(samples.objects(3), ["lb", "np", "web", "headless", "ext"]),
 }
 
 

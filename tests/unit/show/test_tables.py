@@ -12,7 +12,8 @@ from labkit.show.tables import cell
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (None, ""), (float("nan"), ""), (pd.NA, ""), (pd.NaT, ""), (3, "3"), (3.0, "3"), (1 / 3, "0.3333"),
+        (None, ""), ("None", "None"),
+        (float("nan"), ""), (pd.NA, ""), (pd.NaT, ""), (3, "3"), (3.0, "3"), (1 / 3, "0.3333"),
         (12345.678, "12345.7"), (float("inf"), "inf"), (True, "True"), ("a b", "a b"),
         (["x", 1], "x,1"), ({"b", "a"}, "a,b"),
     ],

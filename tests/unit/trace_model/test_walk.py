@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from labkit.errors import RuleError
 from labkit.net.packet import Packet
 from labkit.net.rules import ruleset
-from labkit.proxy.iptables.names import saved_probability
+from labkit.proxy.draft import saved_probability
 from labkit.trace.model.predict import predict
 from labkit.trace.model.rule_text import parse_rule
 

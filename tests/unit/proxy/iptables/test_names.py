@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from labkit.proxy import draft
 from labkit.proxy.iptables import names
 
 CASES = json.loads((Path(__file__).parents[3] / "data" / "packetflow_cases.json").read_text())
@@ -21,11 +22,11 @@ def test_chain_names(vector: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(("n", "text"), CASES["iptables_probability"]["pairs"])
 def test_probability(n: int, text: str) -> None:
-    assert names.probability(n) == text
+    assert draft.probability(n) == text
 
 
 def test_probability_as_the_kernel_rounds_it() -> None:
-    assert [names.saved_probability(n) for n in (2, 3, 7)] == ["0.50000000000", "0.33333333349", "0.14285714272"]
+    assert [draft.saved_probability(n) for n in (2, 3, 7)] == ["0.50000000000", "0.33333333349", "0.14285714272"]
 
 
 def test_own_chains() -> None:

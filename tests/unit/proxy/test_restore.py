@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.net.rules import BUILT_IN, Ruleset, parse, ruleset
-from labkit.proxy.iptables.restore import diff, own_part
+from labkit.proxy.iptables.names import is_own
+from labkit.proxy.restore import diff, own_part
 
 Tables = dict[str, dict[str, list[str]]]
 
@@ -120,7 +121,7 @@ def test_own_part_of_what_is_found() -> None:
 -A KUBE-SERVICES -m last -j ACCEPT
 COMMIT
 """
-    assert own_part(parse(saved)) == ruleset(
+    assert own_part(parse(saved), is_own) == ruleset(
         {"nat": {"PREROUTING": ["-j KUBE-SERVICES"], "KUBE-SERVICES": ["-m last -j ACCEPT"]}}
     )
 

@@ -5,8 +5,11 @@ Pieces come in the order in which `iptables-save` prints them: source, destinati
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from labkit.net.rules import Family
-from labkit.proxy.iptables.names import saved_probability
+
+_KERNEL_SCALE = 1 << 31  # xt_statistic keeps a probability as a 31-bit fraction
 
 
 class Draft:
@@ -86,3 +89,14 @@ def remembered(chain: str, seconds: int, family: Family) -> str:
 def _by_source(family: Family) -> str:
     mask = ":".join(["ffff"] * 8) if family == "IPv6" else "255.255.255.255"
     return f"--mask {mask} --rsource"
+
+
+def probability(n: int) -> str:
+    """1/n as kube-proxy hands it to iptables: ten decimals."""
+    return f"{1 / n:.10f}"
+
+
+@lru_cache(maxsize=4096)
+def saved_probability(n: int) -> str:
+    """1/n as `iptables-save` prints it afterwards: rounded to 31 bits by the kernel, eleven decimals."""
+    return f"{round(float(probability(n)) * _KERNEL_SCALE) / _KERNEL_SCALE:.11f}"

@@ -6,11 +6,10 @@ its rules follow in the same transaction. Chains that nothing needs any more are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 
 from labkit.net.rules import BUILT_IN, Chain, Rule, Ruleset, Table
-from labkit.proxy.iptables.names import is_own
 
 Chains = Mapping[str, tuple[Rule, ...]]
 
@@ -28,17 +27,20 @@ def diff(previous: Ruleset | None, desired: Ruleset, batch: int | None = None) -
     )
 
 
-def own_part(found: Ruleset) -> Ruleset:
-    """What kube-proxy made of the rules found on a node: its chains, and the jumps to them in built-in chains."""
-    return Ruleset(tuple(Table(t.name, tuple(_own_chains(t))) for t in found.tables), found.family)
+def own_part(found: Ruleset, own: Callable[[str], bool]) -> Ruleset:
+    """What kube-proxy made of the rules found on a node: its chains, and the jumps to them in built-in chains.
+
+    own: whether a chain of this name is kube-proxy's.
+    """
+    return Ruleset(tuple(Table(t.name, tuple(_own_chains(t, own))) for t in found.tables), found.family)
 
 
-def _own_chains(table: Table) -> Iterator[Chain]:
+def _own_chains(table: Table, own: Callable[[str], bool]) -> Iterator[Chain]:
     for chain in table.chains:
-        if is_own(chain.name):
+        if own(chain.name):
             yield chain
         elif chain.name in BUILT_IN.get(table.name, ()):
-            yield Chain(chain.name, tuple(r for r in chain.rules if is_own(r.target)), chain.policy)
+            yield Chain(chain.name, tuple(r for r in chain.rules if own(r.target)), chain.policy)
 
 
 def _chains(rules: Ruleset | None, table: str) -> Chains:
@@ -54,6 +56,11 @@ def changes(table: str, old: Chains, new: Chains, batch: int | None = None) -> s
     groups += [_edit_hook(c, old.get(c, ()), new.get(c, ())) for c in hooks]
     stale = list(reversed(_leaves_first(gone, old)))
     groups += [[f":{c} - [0:0]", f"-X {c}"] for c in stale]
+    return transactions(table, groups, batch)
+
+
+def transactions(table: str, groups: Iterable[list[str]], batch: int | None = None) -> str:
+    """Groups of lines as restore text of one table: in one transaction, or in as many as `batch` makes of them."""
     return "".join(_transaction(table, lines) for lines in _packed(groups, batch))
 
 

@@ -1,0 +1,67 @@
+"""kube-proxy's kernelspace mode on one node: load balancers as HNS would hold them, executed by an emulation.
+
+A node of the lab is no Windows: `plan` is what HNS would have, the iptables rules of `emulation` do what it would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from labkit.linux.iptables import Variant
+from labkit.net.rules import Ruleset, ruleset
+from labkit.proxy.chains import Block
+from labkit.proxy.config import DEFAULT, ProxyConfig
+from labkit.proxy.kernelspace.emulation import block, empty, is_own
+from labkit.proxy.kernelspace.hns import LoadBalancer
+from labkit.proxy.kernelspace.plan import HnsPlan, assembled
+from labkit.proxy.kernelspace.policies import load_balancers
+from labkit.proxy.mode import View
+from labkit.proxy.model import PortKey
+from labkit.proxy.writer import RuleWriter
+
+
+class KernelspaceMode:
+    """Keeps the network namespace at `path`.
+
+    fresh: the node has none of the emulation's rules yet, so that it need not be asked for them first
+    """
+
+    def __init__(
+        self, path: str, config: ProxyConfig = DEFAULT, variant: Variant = Variant.NFT, fresh: bool = False
+    ) -> None:
+        self.config = config
+        self._writer = RuleWriter(path, variant, config.family, is_own, fresh)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._chains = empty(self.config)
+        self._made: dict[PortKey, tuple[LoadBalancer, ...]] = {}
+        self._empty = HnsPlan()
+
+    @property
+    def plan(self) -> HnsPlan:
+        return assembled(self._empty, (self._made[key] for key in sorted(self._made)))
+
+    @property
+    def emulation(self) -> Ruleset:
+        """The rules that stand for the plan on this node."""
+        return self._chains.ruleset()
+
+    async def start(self) -> None:
+        """Nothing to prepare."""
+
+    async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
+        self._empty = HnsPlan(view.node, view.node_ip, self.config.cluster_cidr)
+        keys = view.ports.keys() | self._made.keys() if changed is None else changed
+        blocks: dict[PortKey, Block | None] = dict.fromkeys(keys)
+        for key in keys:
+            self._made.pop(key, None)
+            if (port := view.ports.get(key)) is not None:
+                made = self._made[key] = load_balancers(port, view, self.config)
+                blocks[key] = block(made, view.node_ip, self.config)
+        edits = self._chains.replace(blocks, self._writer.batch)
+        return await self._writer.write(edits, self._chains.ruleset, changed is None)
+
+    async def stop(self) -> None:
+        await self._writer.write("", ruleset({"nat": {}}, self.config.family), everything=True)
+        self._reset()

@@ -1,0 +1,110 @@
+"""Where a mode treats packets otherwise than kube-proxy's own expectations say, flow by flow, with the reason.
+
+The expectations were written for iptables and nftables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from packetflow import Case
+
+Expected = dict[str, Any]
+UNTOUCHED: Expected = {"verdict": "UNTOUCHED"}
+
+
+def expected(mode: str, case: Case) -> Expected:
+    """What the mode does with the packet of the case."""
+    wanted: Expected = dict(case.flow["expect"])
+    match mode:
+        case "userspace":
+            return _userspace(str(case), wanted)
+        case "kernelspace":
+            return _kernelspace(str(case), wanted)
+    return wanted
+
+
+def _userspace(flow: str, wanted: Expected) -> Expected:
+    """The process accepts what it has no endpoint for, and closes it; whatever it sends on comes from the node."""
+    for differences in USERSPACE.values():
+        wanted = differences.get(flow, wanted)
+    if wanted["verdict"] == "REJECT":
+        return {"verdict": "ACCEPT"}
+    return {**wanted, "masquerade": True} if wanted["verdict"] == "DNAT" else wanted
+
+
+def _kernelspace(flow: str, wanted: Expected) -> Expected:
+    """HNS is given no policy for what has no endpoint, and never one that drops."""
+    for differences in KERNELSPACE.values():
+        wanted = differences.get(flow, wanted)
+    return UNTOUCHED if wanted["verdict"] in ("REJECT", "DROP") else wanted
+
+
+def _to(*addresses: str, **more: Any) -> Expected:
+    return {"verdict": "DNAT", "to": list(addresses), **more}
+
+
+_ONE, _BOTH = _to("10.180.0.1:80"), _to("10.180.0.1:80", "10.180.2.1:80")
+_V6 = _to("[fd00:10:180::1]:80", "[fd00:10:180::2:1]:80")
+_THREE = _to(*(f"10.0.1.{n}:80" for n in (1, 2, 3)))
+_READY = _to(*(f"10.0.1.{n}:80" for n in (1, 2, 5)))
+_LAST = _to("10.0.1.5:80")
+
+
+def _masq(service: int) -> Expected:
+    return _to(f"10.180.0.{service}:80", f"10.180.1.{service}:80")
+
+
+USERSPACE: Mapping[str, Mapping[str, Expected]] = {
+    "it has no source ranges": dict.fromkeys([f"loadbalancer-0{n}" for n in (6, 7, 8, 9)], _ONE),
+    "it does not know SCTP": {"clusterip-07": UNTOUCHED},
+    "NodePorts are open at every address of the node, its loopback too": {
+        "np-ipt-v4-nolo-04": _BOTH,
+        "np-ipt-v6-04": _V6,
+        "np-ipt-v6-nolo-04": _V6,
+    },
+    "it has no traffic policies": {
+        **dict.fromkeys(["etp-local-03", "etp-local-05", "etp-local-07"], _BOTH),
+        **dict.fromkeys(["itp-local-one-01", "itp-local-two-01"], _THREE),
+        "term-local-ready-02": _READY,
+        **dict.fromkeys(["masq-base-19", "masq-base-20"], _masq(2)),
+        **dict.fromkeys(["masq-base-21", "masq-base-24", "masq-base-28"], _masq(3)),
+        "overall-05": _to("10.180.0.2:80"),
+    },
+    "the node itself reaches an external IP only where it has that address": {"overall-04": UNTOUCHED},
+    "it has no firewall for health check ports": {
+        "healthcheck-nodeport-01": UNTOUCHED,
+        "overall-06": UNTOUCHED,
+    },
+}
+
+KERNELSPACE: Mapping[str, Mapping[str, Expected]] = {
+    "it has no source ranges": dict.fromkeys([f"loadbalancer-0{n}" for n in (6, 7, 8, 9)], _ONE),
+    "Kubernetes has no SCTP on Windows": {"clusterip-07": UNTOUCHED},
+    "NodePorts are open at the management address alone": dict.fromkeys(
+        [
+            *(f"np-ipt-v4{kind}" for kind in ("-04", "-05", "-nolo-05")),
+            *(f"np-ipt-v6{kind}" for kind in ("-05", "-nolo-05")),
+            *(f"masq-base-{n}" for n in ("06", "16", "26")),
+        ],
+        UNTOUCHED,
+    ),
+    "with externalTrafficPolicy Local, pods and the node have this node's endpoints only": {
+        **dict.fromkeys(["etp-local-02", "etp-local-04", "etp-local-06"], _to("10.180.2.1:80", masquerade=False)),
+        **dict.fromkeys(["masq-base-12", "masq-base-13", "masq-base-17"], _to("10.180.0.2:80", masquerade=False)),
+        "overall-04": UNTOUCHED,
+    },
+    "where none of the endpoints behind a load balancer serves, all of them are used": dict.fromkeys(
+        [f"term-{policy}-none-0{n}" for policy in ("local", "cluster") for n in (1, 2)], _LAST
+    ),
+    "with DSR, a cluster IP keeps everybody's source": {
+        **{f"masq-base-{n}": {**_masq(1), "masquerade": False} for n in ("04", "08")},
+        **{f"masq-base-{n}": {**_masq(2), "masquerade": False} for n in ("14", "18")},
+        **{f"masq-base-{n}": _to("10.180.0.3:80", masquerade=False) for n in ("24", "28")},
+    },
+    "it has no firewall for health check ports": {
+        "healthcheck-nodeport-01": UNTOUCHED,
+        "overall-06": UNTOUCHED,
+    },
+}
