@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from labkit.apiserver.duties import Duties
-from labkit.cluster import subresources
-from labkit.cluster.api import ApiServer, publish
+from labkit.cluster import proxy_settings, subresources
+from labkit.cluster.api import PORT, ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kept import missing, resume
 from labkit.cluster.logs import Logs
@@ -87,7 +87,7 @@ class Control:
         self._resume(site, wanted.seed)
         self._agents = NodeAgents(self._plane, datacenter, wanted, tables, self.roles, self._work)
         first = datacenter.places[site.machines[0].name]
-        await self._populate(first)
+        await self._populate(first, wanted)
         waiting = self._serve(datacenter)
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
@@ -95,7 +95,7 @@ class Control:
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": wanted.cni,
-            "proxy_mode": wanted.proxy_mode,
+            "proxy_mode": self._agents.rules.mode,
             "iptables": tables.value,
             "seed": wanted.seed,
         }
@@ -107,12 +107,14 @@ class Control:
         resume(store, {machine.name: registered(machine, seed, now) for machine in site.machines})
         store.watch(sources.KINDS, self._tell_workload)
 
-    async def _populate(self, first: Place) -> None:
+    async def _populate(self, first: Place, wanted: Wanted) -> None:
         """The cluster's own objects, as far as they are not there yet, and the nodes' first rules."""
         plane = self._plane
         plane.store.watch(watched.KINDS, self._tell_dns)
         publish(plane, first)
         plane.apply(missing(plane.store, addon.addon()))
+        proxies = proxy_settings.objects(wanted.proxy_config, f"https://{first.addresses[0]}:{PORT}")
+        plane.apply(proxies if wanted.proxy_config else missing(plane.store, proxies))
         await self._agents.start()
 
     def _serve(self, datacenter: DataCenter) -> Waiting:
@@ -122,7 +124,7 @@ class Control:
         waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
         self._logs = Logs(plane.store, self.roles)
         self._questions = Questions(plane.store, datacenter, agents.kubelet, agents.rules, self.roles, self._logs)
-        for each in (plane, waiting, Looking(plane.admission), self._questions, agents.nodes):
+        for each in (plane, waiting, Looking(plane.admission), self._questions, agents.nodes, agents.rules):
             self.handlers.update(each.handlers())
         return waiting
 

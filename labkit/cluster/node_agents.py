@@ -19,8 +19,6 @@ from labkit.cluster.wanted import Wanted
 from labkit.cluster.work import Work
 from labkit.cni.plugins import PLUGINS
 from labkit.linux.iptables import Variant
-from labkit.net.topology import POD_NETWORK
-from labkit.proxy.config import ProxyConfig
 from labkit.sandbox.channel import Peer
 from labkit.workloads.nodes.pace import Pace
 
@@ -42,7 +40,7 @@ class NodeAgents:
         self.nodes = Agents(store, list(machines), Pace(wanted.pace), datacenter.cut)
         silent = self.nodes.silent.__contains__
         self.kubelet = Kubelet(store, machines, links, PLUGINS[wanted.cni], roles, work, self.everywhere)
-        self.rules = NodeRules(store, machines, wanted.proxy_mode, variant, ProxyConfig(cluster_cidr=POD_NETWORK), work)
+        self.rules = NodeRules(store, machines, variant, work)
         self.kubelet.silent = self.rules.silent = silent
         self.nodes.back += [self.kubelet.rejoin, self.rules.rejoin]
         self.nodes.start()

@@ -11,7 +11,8 @@ import msgspec
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments of `labkit.lab.start`, which checks them, and what it knows of the sandbox.
 
-    nodes, zones, cni, proxy_mode, link, seed, needs, pace   as there; variant: its `iptables`
+    nodes, zones, cni, link, seed, needs, pace   as there; variant: its `iptables`
+    proxy_config  of kube-proxy, its mode in it; empty where nothing was said: a lab that comes back keeps its own
     listener      the descriptor of the API's listening socket on the host, -1 where there is none
     kept          the folder of the lab's state, empty where it is not kept; it comes back with what is in there
     synchronous   "NORMAL", or "FULL" where a file's pages are in this kernel only until they are synced: in a guest
@@ -20,7 +21,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nodes: int
     zones: Sequence[str]
     cni: str
-    proxy_mode: str
+    proxy_config: Mapping[str, Any]
     variant: str
     link: Mapping[str, Any]
     seed: int

@@ -8,26 +8,26 @@ from labkit.linux.iptables import Variant
 from labkit.proxy.config import ProxyConfig
 from labkit.proxy.mode import Mode
 
-Make = Callable[[str, ProxyConfig, Variant], Mode]
+Make = Callable[[str, ProxyConfig, Variant, bool], Mode]
 
 
-def _iptables(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+def _iptables(path: str, config: ProxyConfig, variant: Variant, fresh: bool) -> Mode:
     from labkit.proxy.iptables.mode import IptablesMode
 
-    return IptablesMode(path, config, variant, fresh=True)
+    return IptablesMode(path, config, variant, fresh)
 
 
-def _userspace(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+def _userspace(path: str, config: ProxyConfig, variant: Variant, fresh: bool) -> Mode:
     from labkit.proxy.userspace.mode import UserspaceMode
 
-    return UserspaceMode(path, config, variant, fresh=True)
+    return UserspaceMode(path, config, variant, fresh)
 
 
-def _kernelspace(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+def _kernelspace(path: str, config: ProxyConfig, variant: Variant, fresh: bool) -> Mode:
     from labkit.proxy.kernelspace.mode import KernelspaceMode
 
-    return KernelspaceMode(path, config, variant, fresh=True)
+    return KernelspaceMode(path, config, variant, fresh)
 
 
 MODES: dict[str, Make] = {"iptables": _iptables, "userspace": _userspace, "kernelspace": _kernelspace}
-"""Name -> maker of a mode for the node at a path, which has nothing of kube-proxy yet. Imported when first used."""
+"""Name -> maker of a mode for the node at a path, imported when first used. `fresh`: no kube-proxy was there yet."""

@@ -1,7 +1,8 @@
 """What of a configuration takes effect on a node of the lab: one value, from which each family's ProxyConfig is made.
 
 Of no effect here: bindAddressHardFail, enableProfiling, oomScoreAdj and the conntrack sizes (they belong to the machine
-that the lab runs on), portRange, winkernel. Source: Kubernetes v1.34, cmd/kube-proxy/app/server_linux.go
+that the lab runs on), portRange, the rest of
+winkernel. Source: Kubernetes v1.34, cmd/kube-proxy/app/server_linux.go
 (getLocalDetectors, setupConntrack), pkg/proxy/util/nodeport_addresses.go.
 """
 
@@ -13,7 +14,7 @@ from ipaddress import ip_network
 import msgspec
 
 from labkit.net.rules import Family
-from labkit.proxy.config import ProxyConfig
+from labkit.proxy.config import ProxyConfig, Winkernel
 from labkit.proxy.configuration.fields import PRIMARY, KubeProxyConfiguration
 
 
@@ -50,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True):
             nodeport_addresses=tuple(self._node_ports(family, addresses)),
             conntrack_liberal=config.conntrack.tcp_be_liberal,
             family=family,
+            winkernel=Winkernel(enable_dsr=config.winkernel.enable_dsr),
         )
 
     def sysctls(self) -> Iterator[tuple[str, str]]:
