@@ -20,6 +20,7 @@ from labkit.cluster.work import Work
 from labkit.cni.plugins import PLUGINS
 from labkit.linux.iptables import Variant
 from labkit.sandbox.channel import Peer
+from labkit.services.allocator import SERVICE_CIDR
 from labkit.workloads.nodes.pace import Pace
 
 
@@ -40,7 +41,8 @@ class NodeAgents:
         self.nodes = Agents(store, list(machines), Pace(wanted.pace), datacenter.cut)
         silent = self.nodes.silent.__contains__
         self.kubelet = Kubelet(store, machines, links, PLUGINS[wanted.cni], roles, work, self.everywhere)
-        self.rules = NodeRules(store, machines, variant, work)
+        self.rules = NodeRules(store, machines, variant, work, (SERVICE_CIDR,))
+        self.kubelet.networks.joined, self.kubelet.networks.left = self.rules.join, self.rules.leave
         self.kubelet.silent = self.rules.silent = silent
         self.nodes.back += [self.kubelet.rejoin, self.rules.rejoin]
         self.nodes.start()

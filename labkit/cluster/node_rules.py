@@ -14,6 +14,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from labkit.api.objects import EndpointSlice, Node, Service, view
 from labkit.cluster import proxy_settings
 from labkit.cluster.proxy_log import ProxyLog
@@ -33,6 +35,7 @@ from labkit.proxy.configuration.settings import Settings
 from labkit.proxy.family import Surroundings
 from labkit.proxy.kube_proxy import KubeProxy
 from labkit.proxy.model import PortKey
+from labkit.proxy.modes import LASTING
 from labkit.proxy.restore import diff
 from labkit.proxy.tracker import Tracker
 from labkit.sandbox.channel import Handler
@@ -52,6 +55,7 @@ class NodeRules:
         nodes: Mapping[str, Place],
         variant: Variant,
         work: Work,
+        service_cidrs: Sequence[str] = (),
         families: Sequence[Family] = ("IPv4",),
     ) -> None:
         self.mode = ""
@@ -60,6 +64,8 @@ class NodeRules:
         self._store = store
         self._work = work
         self._places = nodes
+        self._service_cidrs = service_cidrs
+        self._pods: dict[str, set[str]] = {name: set() for name in nodes}  # their network namespaces
         self._masquerade = masquerade.plan(POD_NETWORK)
         self._trackers = {family: Tracker(family) for family in families}
         self._proxies: dict[str, KubeProxy] = {}
@@ -96,6 +102,34 @@ class NodeRules:
             self._proxies[node].wake()
             self._mind(node)
 
+    def join(self, node: str, path: str) -> None:
+        """A pod of the node has got its network namespace."""
+        self._pods[node].add(path)
+        if node in self._proxies:
+            self._proxies[node].join(path)
+
+    def leave(self, node: str, path: str) -> None:
+        """It will be gone."""
+        self._pods[node].discard(path)
+        if node in self._proxies:
+            self._proxies[node].leave(path)
+
+    @property
+    def translates_sockets(self) -> bool:
+        """Whether the mode translates addresses before there is a packet: no conntrack table knows of it."""
+        return any(p.translators() for p in self._proxies.values())
+
+    def name_servers(self, place: Place, protocol: str, rows: list[dict[str, Any]]) -> None:
+        """Put into rows of requests which endpoints those went to, where such a mode has chosen it.
+
+        Takes their field "socket" out: its cookie.
+        """
+        asked = [place.node] if place.node else list(self._proxies)
+        delivers = [mode.deliveries() for node in asked for mode in self._proxies[node].translators()]
+        for row in rows:
+            to = (row.pop("socket"), protocol, row["local"], row["remote"])
+            row["server"] = next(filter(None, (deliver(*to) for deliver in delivers)), row["server"])
+
     def state(self, node: str) -> Mapping[str, Any]:
         return self._proxy(node).state()
 
@@ -109,8 +143,8 @@ class NodeRules:
         old = self._proxy(node)
         settings = proxy_settings.read(self._store)
         self._close(node)
-        if settings.mode != old.settings.mode:  # as kube-proxy, which cleans up after the modes that it is not in
-            await old.clean()
+        if settings.mode != old.settings.mode or settings.mode not in LASTING:
+            await old.clean()  # as kube-proxy, which cleans up after the modes that it is not in
         new = self._proxies[node] = self._made(node, view(self._store.get("Node", "", node), Node), settings)
         self.mode = settings.mode
         await new.prepare()
@@ -134,7 +168,11 @@ class NodeRules:
             self._logs[name].say,
             partial(self._refused, name),
         )
-        return KubeProxy(self._places[name].netns, node, settings, self.variant, self._trackers.values(), around, fresh)
+        settings = replace(settings, service_cidrs=tuple(self._service_cidrs))
+        made = KubeProxy(self._places[name].netns, node, settings, self.variant, self._trackers.values(), around, fresh)
+        for path in self._pods[name]:
+            made.join(path)
+        return made
 
     def _begin(self, name: str) -> None:
         proxy = self._proxies[name]

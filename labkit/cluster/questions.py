@@ -77,8 +77,15 @@ class Questions:
         """Requests from a place; each row says which pod really answered."""
         place = self._place(source)
         rows: list[Raw] = await self._roles["traffic"].call(
-            "request", place=msgspec.to_builtins(place), nat=self._translators(place), url=url, **options
+            "request",
+            place=msgspec.to_builtins(place),
+            nat=self._translators(place),
+            url=url,
+            cookies=self._rules.translates_sockets,
+            **options,
         )
+        if self._rules.translates_sockets:
+            self._rules.name_servers(place, "udp" if url.startswith("udp:") else "tcp", rows)
         answering = self._by_address()
         for row in rows:
             pod = answering.get((row["server"] or "").rpartition(":")[0])
@@ -121,7 +128,7 @@ class Questions:
             source=msgspec.to_builtins(place),
             nat=self._translators(place),
             url=url,
-            variant=self._rules.variant.value,
+            variant="nft" if self._rules.mode == "nftables" else self._rules.variant.value,
             timeout=timeout,
         )
         return value

@@ -12,7 +12,8 @@ from labkit.net.topology import plan
 
 CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
-PROXY_MODES = ("iptables", "userspace", "kernelspace")
+PROXY_MODES = ("iptables", "nftables", "ebpf", "userspace", "kernelspace")
+MODE_NEEDS = {"ebpf": ("ebpf-cgroup", "ebpf-tc"), "nftables": ("nftables",)}
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
 PACE = (1, 20)
@@ -58,10 +59,11 @@ def check_pace(pace: float) -> None:
         raise LabError(f"pace is {pace!r}: a number from {slowest} (real) to {quickest} is wanted")
 
 
-def features(cni: str, iptables: str, link: Mapping[str, Any], needs: Sequence[str]) -> list[str]:
+def features(cni: str, proxy_mode: str, iptables: str, link: Mapping[str, Any], needs: Sequence[str]) -> list[str]:
     """The features of a kernel that a lab of these arguments uses beside what every lab does."""
     asked = [*needs]
     asked += ["bridge-nf"] if cni == "bridge" else []
+    asked += MODE_NEEDS.get(proxy_mode, ())
     asked += [f"iptables-{iptables}"] if iptables else []
     asked += ["netem"] if link.keys() & {"delay", "jitter", "loss", "max_queue_size"} else []
     asked += ["htb"] if "bw" in link else []

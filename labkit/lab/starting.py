@@ -45,7 +45,8 @@ def start(
 
     nodes     1 to 200 machines, spread over `zones` in turn
     cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
-    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default
+    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default;
+                "ebpf" is Cilium's way, and needs clang
     proxy_config  its whole KubeProxyConfiguration: a dict, a path or YAML text, with the real fields. It becomes the
               ConfigMap kube-system/kube-proxy; in a lab minSyncPeriod is 0 s unless it says another
     iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
@@ -71,6 +72,10 @@ def start(
     arguments.check(nodes, zones, cni, proxy_mode, iptables, link)
     arguments.check_pace(pace)
     arguments.check_sandbox(wanted, memory, needs)
+    if proxy_mode == "ebpf":
+        from labkit.proxy.ebpf.image import image
+
+        image()  # compiled where it can be kept, and what is missing for it is said, before anything is started
     if earlier := _open.pop(name, None):
         earlier.close()
     kept = str(state.folder(name)) if keep else ""
@@ -78,7 +83,7 @@ def start(
     say = progress or shown
     asked = {
         "nodes": nodes, "zones": list(zones), "cni": cni, "proxy_config": kube_proxy, "variant": iptables, "link": link,
-        "seed": seed, "needs": arguments.features(cni, iptables, link, needs), "pace": pace,
+        "seed": seed, "needs": arguments.features(cni, proxy_mode, iptables, link, needs), "pace": pace,
     }  # fmt: skip
     refused: dict[str, LabError] = {}
     with shown:

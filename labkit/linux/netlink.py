@@ -40,14 +40,18 @@ def u32(kind: int, value: int) -> bytes:
 
 def attrs(data: bytes) -> dict[int, bytes]:
     """The attributes in `data` by kind; of a kind that repeats, the last."""
-    found, at = {}, 0
+    return dict(each(data))
+
+
+def each(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The attributes in `data`, kind and value, in order."""
+    at = 0
     while at + 4 <= len(data):
         size, kind = _ATTR.unpack_from(data, at)
         if size < 4:
             break
-        found[kind & 0x3FFF] = data[at + 4 : at + size]
+        yield kind & 0x3FFF, data[at + 4 : at + size]
         at += (size + 3) & ~3
-    return found
 
 
 class Netlink:

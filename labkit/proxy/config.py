@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from labkit.net.rules import Family
@@ -13,6 +15,21 @@ class Winkernel(msgspec.Struct, frozen=True):
     enable_dsr: bool = False
 
 
+class EbpfConfig(msgspec.Struct, frozen=True):
+    """Settings of the ebpf mode; the defaults are Cilium's, but for the room, which is memory of every node.
+
+    algorithm  loadBalancer.algorithm: how connections from outside get their endpoint
+    map_max    bpf.lbMapMax: entries that each map of Services has room for
+    """
+
+    algorithm: Literal["random", "maglev"] = "random"
+    map_max: int = 16384
+
+    @property
+    def maglev(self) -> bool:
+        return self.algorithm == "maglev"
+
+
 class ProxyConfig(msgspec.Struct, frozen=True):
     """Settings of one address family. The defaults are kube-proxy's.
 
@@ -22,8 +39,11 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     masquerade_bit       bit of the packet mark that asks for masquerading
     localhost_nodeports  whether NodePorts answer on 127.0.0.1 (needs net.ipv4.conf.all.route_localnet)
     nodeport_addresses   prefixes of the node's addresses on which NodePorts answer; none: as the mode has it
+    service_cidrs        ranges of cluster IPs, as the ServiceCIDRs have them: nftables mode drops what is for an
+                         address there that no Service has
     conntrack_liberal    net.netfilter.nf_conntrack_tcp_be_liberal is set: keep packets in state INVALID
     winkernel            of the mode kernelspace alone
+    ebpf                 of that mode alone
     """
 
     cluster_cidr: str = "10.244.0.0/16"
@@ -32,7 +52,9 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     masquerade_bit: int = 14
     localhost_nodeports: bool = True
     nodeport_addresses: tuple[str, ...] = ()
+    service_cidrs: tuple[str, ...] = ()
     conntrack_liberal: bool = False
+    ebpf: EbpfConfig = EbpfConfig()
     family: Family = "IPv4"
     winkernel: Winkernel = Winkernel()
 

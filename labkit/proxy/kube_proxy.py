@@ -30,6 +30,7 @@ from labkit.proxy.guard import Guard
 from labkit.proxy.health import NO_SNIFF, Health
 from labkit.proxy.healthcheck import Answer
 from labkit.proxy.metrics import VERSION, Metrics
+from labkit.proxy.mode import KnowsPods
 from labkit.proxy.model import PortKey
 from labkit.proxy.modes import MODES
 from labkit.proxy.proxier import Proxier
@@ -126,6 +127,21 @@ class KubeProxy:
         if (known.zone, known.status.addresses) != (node.zone, node.status.addresses):
             for family in self.families.values():
                 family.changed(None, node)
+
+    def translators(self) -> list[KnowsPods]:
+        """Its modes that translate addresses before there is a packet."""
+        modes = (family.proxier.mode for family in self.families.values())
+        return [mode for mode in modes if isinstance(mode, KnowsPods)]
+
+    def join(self, path: str) -> None:
+        """A network namespace is that of a pod of the node."""
+        for mode in self.translators():
+            mode.join(path)
+
+    def leave(self, path: str) -> None:
+        """It will be gone."""
+        for mode in self.translators():
+            mode.leave(path)
 
     def wake(self) -> None:
         """The node is no longer cut off."""

@@ -9,7 +9,7 @@ Each folder beside this file is one mode, with its pure part in `plan.py`. Modes
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -60,6 +60,29 @@ class Mode(Protocol):
 
     async def stop(self) -> None:
         """Remove all that this mode made on the node, and nothing else."""
+
+
+@runtime_checkable
+class KnowsPods(Protocol):
+    """A mode that has to know the network namespaces of its node's pods, and can tell where their connections go."""
+
+    def join(self, path: str) -> None:
+        """The namespace at `path` is a pod's, which has sent nothing yet."""
+
+    def leave(self, path: str) -> None:
+        """It is no longer."""
+
+    def deliveries(self) -> Deliver:
+        """Where connections went that began until now."""
+
+
+class Deliver(Protocol):
+    """Where a connection went: `ip:port` of the endpoint; empty where the mode has no part in it.
+
+    socket: its cookie (SO_COOKIE); local, remote: `ip:port` as the client sees them; protocol in lower case
+    """
+
+    def __call__(self, socket: int, protocol: str, local: str, remote: str) -> str: ...
 
 
 def view_of(tracker: Tracker, node: Node) -> View:

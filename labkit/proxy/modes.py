@@ -17,6 +17,12 @@ def _iptables(path: str, config: ProxyConfig, variant: Variant, fresh: bool) -> 
     return IptablesMode(path, config, variant, fresh)
 
 
+def _nftables(path: str, config: ProxyConfig, _: Variant, __: bool) -> Mode:
+    from labkit.proxy.nftables.mode import NftablesMode
+
+    return NftablesMode(path, config)
+
+
 def _userspace(path: str, config: ProxyConfig, variant: Variant, fresh: bool) -> Mode:
     from labkit.proxy.userspace.mode import UserspaceMode
 
@@ -29,5 +35,19 @@ def _kernelspace(path: str, config: ProxyConfig, variant: Variant, fresh: bool) 
     return KernelspaceMode(path, config, variant, fresh)
 
 
-MODES: dict[str, Make] = {"iptables": _iptables, "userspace": _userspace, "kernelspace": _kernelspace}
+def _ebpf(path: str, config: ProxyConfig, _: Variant, __: bool) -> Mode:
+    from labkit.proxy.ebpf.mode import EbpfMode
+
+    return EbpfMode(path, config)
+
+
+MODES: dict[str, Make] = {
+    "iptables": _iptables,
+    "nftables": _nftables,
+    "ebpf": _ebpf,
+    "userspace": _userspace,
+    "kernelspace": _kernelspace,
+}
 """Name -> maker of a mode for the node at a path, imported when first used. `fresh`: no kube-proxy was there yet."""
+LASTING = ("iptables", "nftables", "ipvs")
+"""Those whose work goes on when the proxy has ended: it is in the kernel alone."""

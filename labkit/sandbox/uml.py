@@ -197,6 +197,8 @@ def _arguments(entry: str, kept: str, scratch: str, megabytes: int, channel: int
     Source: Documentation/virt/uml/user_mode_linux_howto_v2.rst, admin-guide/kernel-parameters.rst.
     """
     environment = [_quoted(f"{name}={os.environ[name]}") for name in KEPT if name in os.environ]
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")  # read-only in there, under another HOME
+    environment.append(_quoted(f"XDG_CACHE_HOME={cache}"))
     return [
         f"mem={megabytes}M",
         "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",

@@ -14,6 +14,7 @@ import os
 import random
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from labkit.traffic import resolve
 from labkit.traffic.target import Target
 
 BODY_LIMIT = 4096
+_COOKIE = 57  # SO_COOKIE
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -64,10 +66,11 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct):
-    """A row, and the packet that went out for it; None where none did."""
+    """A row, the packet that went out for it, None where none did, and the cookie of its socket (SO_COOKIE)."""
 
     row: Row
     packet: Packet | None = None
+    cookie: int = 0
 
 
 async def send(plan: Plan, reused: Callable[[Sent], None]) -> list[Sent]:
@@ -135,6 +138,7 @@ class _Worker:
         self._socket: socket.socket | None = None
         self._stream: Stream | None = None
         self._packet: Packet | None = None
+        self._cookie = 0
 
     async def work(self, queue: Iterator[Sent]) -> None:
         for sent in queue:
@@ -181,6 +185,7 @@ class _Worker:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             self._socket = netns.socket_in(self._plan.place.netns, family, kind | socket.SOCK_NONBLOCK)
             self._ports.take(self._socket)
+            self._cookie = int.from_bytes(self._socket.getsockopt(socket.SOL_SOCKET, _COOKIE, 8), sys.byteorder)
             try:
                 await loop.sock_connect(self._socket, (address, target.port))
                 break
@@ -200,6 +205,7 @@ class _Worker:
         return tls
 
     def _name(self, sent: Sent) -> None:
+        sent.cookie = self._cookie
         if packet := self._packet:
             sent.row.remote = endpoint(packet.dst, packet.dport)
             if packet.sport:  # 0: refused before a port was taken

@@ -37,6 +37,7 @@ class Traffic:
         keepalive: bool = False,
         verify: bool = True,
         nat: Iterable[str] = (),
+        cookies: bool = False,
     ) -> list[dict[str, Any]]:
         """Send `n` requests from a place; one row each (`requests.Row`), in their order.
 
@@ -45,6 +46,7 @@ class Traffic:
         timeout  seconds for each request;  verify: https checks the server's certificate
         nat      paths of the network namespaces that may translate addresses on the way: the source's node, and for a
                  source outside every node. Their conntrack tables tell who really answered.
+        cookies  whether the rows have a further field "socket": the cookie of the socket
 
         Raises `LabError` for a URL or numbers that make no sense; every other failure is a row.
         """
@@ -68,6 +70,9 @@ class Traffic:
         sent = await requests.send(plan, reused)
         _name_servers(sent, ways)
         rows: list[dict[str, Any]] = msgspec.to_builtins([one.row for one in sent])
+        if cookies:
+            for row, one in zip(rows, sent, strict=True):
+                row["socket"] = one.cookie
         return rows
 
     async def resolve(self, place: dict[str, Any], name: str) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Kubelet:
         self._work = work
         self._withdrawn = withdrawn
         self.silent: Callable[[str], bool] = lambda node: False
-        self._networks = Networks(store, nodes, links, plugin)
+        self.networks = Networks(store, nodes, links, plugin)
         self._reports = Reports(store, work, list(nodes))
         self._reports.written = self._written
         # A pod is in one of these, by its uid, from the moment it is bound to a node until it is gone.
@@ -173,7 +173,7 @@ class Kubelet:
         network = None
         try:
             if not pod.spec.host_network:
-                network = self._networks.attach(uid, node.name)
+                network = self.networks.attach(uid, node.name)
         except (LabError, OSError) as error:
             self._refused[uid] = pod
             message = f"Failed to create pod sandbox: failed to set up the pod's network: {error}"
@@ -259,7 +259,7 @@ class Kubelet:
         await self._roles["workload"].call("stop_pod", uid=uid, grace=grace)
         running.over = True
         if running.network:
-            await self._networks.detach(running.network)
+            await self.networks.detach(running.network)
         if not self.silent(node):  # what became of it is still to be told
             self._tell(uid, running)
             self._reports.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -35,7 +35,10 @@ class Attached(msgspec.Struct, frozen=True):
 
 
 class Networks:
-    """Attaches pods to the nodes, and detaches them. `links` are the nodes' netlink sockets."""
+    """Attaches pods to the nodes, and detaches them. `links` are the nodes' netlink sockets.
+
+    joined, left: called with a node and the path of the network namespace that it has got, or has no longer
+    """
 
     def __init__(self, store: Store, nodes: Mapping[str, Place], links: Mapping[str, Links], plugin: Plugin) -> None:
         self._nodes = nodes
@@ -43,6 +46,8 @@ class Networks:
         self._plugin = plugin
         self._ranges: dict[str, Range] = {}
         self._leaving: dict[str, list[Attached]] = {}
+        self.joined: Callable[[str, str], None] = lambda node, path: None
+        self.left: Callable[[str, str], None] = lambda node, path: None
         for node in store.list("Node"):
             name = node["metadata"]["name"]
             pods = self._ranges[name] = Range(node["spec"]["podCIDR"])
@@ -57,6 +62,7 @@ class Networks:
             place = self._nodes[node].netns
             wiring = self._plugin.plan(Attachment(uid, path, place, address, pods.subnet, pods.gateway, number))
             connect(wiring, self._links[node])
+            self.joined(node, path)
         except (LabError, OSError):
             if path:
                 netns.delete(path)  # a veth pair ends with either end
@@ -73,5 +79,6 @@ class Networks:
         together = self._leaving.pop(node, [])
         disconnect([each.wiring for each in together], self._links[node])
         for each in together:
+            self.left(node, each.netns)
             netns.delete(each.netns)
             self._ranges[node].release(each.number)

@@ -6,6 +6,8 @@ component-base/logs/api/v1 for the client's connection and logging.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from labkit.proxy.configuration.duration import Duration
@@ -57,6 +59,13 @@ class Winkernel(msgspec.Struct, frozen=True, rename="camel"):
     enable_dsr: bool = msgspec.field(default=False, name="enableDSR")
     root_hns_endpoint_name: str = ""
     forward_health_check_vip: bool = False
+
+
+class Ebpf(msgspec.Struct, frozen=True, rename="camel"):
+    """The lab's own, of the mode ebpf: as Cilium's loadBalancer.algorithm and bpf.lbMapMax."""
+
+    algorithm: Literal["random", "maglev"] = "random"
+    map_max: int = 16384
 
 
 class DetectLocal(msgspec.Struct, frozen=True, rename="camel"):
@@ -119,6 +128,7 @@ class KubeProxyConfiguration(msgspec.Struct, frozen=True, rename="camel"):
     ipvs: IPVS = IPVS()
     nftables: NFTables = NFTables()
     winkernel: Winkernel = Winkernel()
+    ebpf: Ebpf = Ebpf()
     detect_local_mode: str = ""
     detect_local: DetectLocal = DetectLocal()
     cluster_cidr: str = msgspec.field(default="", name="clusterCIDR")

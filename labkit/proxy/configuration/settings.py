@@ -14,14 +14,15 @@ from ipaddress import ip_network
 import msgspec
 
 from labkit.net.rules import Family
-from labkit.proxy.config import ProxyConfig, Winkernel
+from labkit.proxy.config import EbpfConfig, ProxyConfig, Winkernel
 from labkit.proxy.configuration.fields import PRIMARY, KubeProxyConfiguration
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """A complete configuration, with what follows from it."""
+    """A complete configuration, with what follows from it. `service_cidrs`: as the cluster's ServiceCIDRs have them."""
 
     config: KubeProxyConfiguration
+    service_cidrs: tuple[str, ...] = ()
 
     @property
     def mode(self) -> str:
@@ -49,8 +50,10 @@ class Settings(msgspec.Struct, frozen=True):
             masquerade_bit=14 if bit is None else bit,
             localhost_nodeports=config.iptables.localhost_node_ports is not False and self.mode == "iptables",
             nodeport_addresses=tuple(self._node_ports(family, addresses)),
+            service_cidrs=tuple(cidr for cidr in self.service_cidrs if (":" in cidr) == (family == "IPv6")),
             conntrack_liberal=config.conntrack.tcp_be_liberal,
             family=family,
+            ebpf=EbpfConfig(config.ebpf.algorithm, config.ebpf.map_max),
             winkernel=Winkernel(enable_dsr=config.winkernel.enable_dsr),
         )
 

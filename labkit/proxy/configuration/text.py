@@ -16,7 +16,7 @@ import msgspec
 from labkit.api import yamltext
 from labkit.errors import LabError
 from labkit.proxy.configuration.duration import Duration, parse
-from labkit.proxy.configuration.fields import GROUP_VERSION, KIND, KubeProxyConfiguration
+from labkit.proxy.configuration.fields import GROUP_VERSION, KIND, Ebpf, KubeProxyConfiguration
 
 GROUP = GROUP_VERSION.partition("/")[0]
 _GO = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
@@ -64,6 +64,8 @@ def builtins(config: KubeProxyConfiguration) -> dict[str, Any]:
     for name in _OMITTED:
         if not made[name]:
             del made[name]
+    if config.ebpf == Ebpf():
+        del made["ebpf"]
     logging, client = made["logging"], made["clientConnection"]
     for part, names in (
         (logging, ("format", "vmodule")),

@@ -1,0 +1,113 @@
+"""Entries of the maps as bytes: the structures of maps.h, which are Cilium's."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
+from socket import IPPROTO_TCP, IPPROTO_UDP, inet_aton, inet_ntoa
+
+from labkit.proxy.ebpf.plan import Address, Frontend, Kind
+
+SERVICES, BACKENDS, REVERSE_NAT = "cilium_lb4_services_v2", "cilium_lb4_backends_v3", "cilium_lb4_reverse_nat"
+MAGLEV, AFFINITY_MATCH, SOURCE_RANGE = "cilium_lb4_maglev", "cilium_lb_affinity_match", "cilium_lb4_source_range"
+HERE, SOCKETS, FLOWS = "cilium_lxc", "cilium_lb4_reverse_sk", "cilium_ct4_global"
+EXTERNAL, INTERNAL = 0, 1  # scopes
+ACTIVE, TERMINATING = 0, 1
+PROTOCOL = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}
+SET = b"\x01"  # the value where only the key counts
+
+_RANDOM, _MAGLEV = 1, 2
+_KINDS: dict[Kind, int] = {"ClusterIP": 0, "ExternalIPs": 1 << 0, "NodePort": 1 << 1, "LoadBalancer": 1 << 5}
+_EXT_LOCAL, _AFFINITY, _ROUTABLE, _SOURCE_RANGE = 1 << 2, 1 << 4, 1 << 6, 1 << 7
+_INT_LOCAL, _TWO_SCOPES = 1 << 4, 1 << 5  # of the second byte
+_SERVICE = struct.Struct("=IHHBBH")
+
+
+def service_key(address: Address, scope: int, slot: int) -> bytes:
+    """A key of the map of Services: struct lb4_key."""
+    ip, port, protocol = address
+    return inet_aton(ip) + struct.pack(">H", port) + struct.pack("=HBBxx", slot, PROTOCOL[protocol], scope)
+
+
+def slot_of(key: bytes) -> int:
+    """The slot of a `service_key`."""
+    return int.from_bytes(key[6:8], "little")
+
+
+def service(frontend: Frontend, count: int, number: int) -> bytes:
+    """Slot 0 of a frontend: struct lb4_service."""
+    algorithm = _MAGLEV if frontend.maglev else _RANDOM
+    flags = _KINDS[frontend.kind]
+    flags |= _EXT_LOCAL if frontend.local and frontend.kind != "ClusterIP" else 0
+    flags |= _AFFINITY if frontend.affinity_seconds else 0
+    flags |= _ROUTABLE if frontend.routable else 0
+    flags |= _SOURCE_RANGE if frontend.ranges else 0
+    more = _INT_LOCAL if frontend.local and frontend.kind == "ClusterIP" else 0
+    more |= _TWO_SCOPES if frontend.internal is not None else 0
+    return _SERVICE.pack(algorithm << 24 | frontend.affinity_seconds, count, number, flags, more, 0)
+
+
+def slot(backend: int, number: int) -> bytes:
+    """Slots 1 to n, with the number of an endpoint: struct lb4_service."""
+    return _SERVICE.pack(backend, 0, number, 0, 0, 0)
+
+
+def backend_key(number: int) -> bytes:
+    return struct.pack("=I", number)
+
+
+def backend(address: Address, state: int) -> bytes:
+    """An endpoint: struct lb4_backend."""
+    ip, port, protocol = address
+    return inet_aton(ip) + struct.pack(">H", port) + struct.pack("=BBHBx", PROTOCOL[protocol], state, 0, 0)
+
+
+def frontend_key(number: int) -> bytes:
+    """The number of a frontend where it is a key by itself."""
+    return struct.pack(">H", number)
+
+
+def reverse_nat(address: Address) -> bytes:
+    """What replies of a frontend come from: struct lb4_reverse_nat."""
+    return inet_aton(address[0]) + struct.pack(">H", address[1])
+
+
+def maglev(backends: Sequence[int]) -> bytes:
+    """The numbers of endpoints, one for each hash value."""
+    return struct.pack(f"={len(backends)}I", *backends)
+
+
+def affinity_match(backend: int, number: int) -> bytes:
+    """That an endpoint is one of a frontend's: struct lb_affinity_match."""
+    return struct.pack("=IHxx", backend, number)
+
+
+def source_range(prefix: str, number: int) -> bytes:
+    """A prefix behind the number of its frontend, in one string of bits: struct lb4_src_range_key."""
+    network = ip_network(prefix)
+    return struct.pack("=IHxx", 32 + network.prefixlen, number) + network.network_address.packed
+
+
+def sockets(entries: Mapping[bytes, bytes]) -> dict[tuple[int, str], str]:
+    """Cookie of a socket and what it asked for -> where it went (struct ipv4_revnat_tuple and its entry)."""
+    found = {}
+    for key, value in entries.items():
+        cookie, ip, port = struct.unpack_from("=Q4s2s", key)
+        found[cookie, _text(value[:4], value[4:6])] = _text(ip, port)
+    return found
+
+
+def flows(entries: Mapping[bytes, bytes], backends: Mapping[bytes, bytes]) -> dict[tuple[str, str, str], str]:
+    """Protocol, client and address of connections from outside -> their endpoints (struct ipv4_ct_tuple, ct_entry)."""
+    found = {}
+    names = {number: name for name, number in PROTOCOL.items()}
+    for key, value in entries.items():
+        source, target, sport, dport, protocol, reply = struct.unpack_from("=4s4s2s2sBB", key)
+        if not reply and (backend := backends.get(value[:4])):
+            found[names[protocol], _text(source, sport), _text(target, dport)] = _text(backend[:4], backend[4:6])
+    return found
+
+
+def _text(ip: bytes, port: bytes) -> str:
+    return f"{inet_ntoa(ip)}:{int.from_bytes(port, 'big')}"

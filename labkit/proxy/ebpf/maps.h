@@ -1,0 +1,232 @@
+/* The maps of one node, under Cilium's names and with its layouts (bpf/lib/common.h, bpf/lib/lb.h; IPv4).
+ *
+ *   cilium_lb4_services_v2   frontend (address, port, protocol, scope), slot 0 -> how many endpoints, flags
+ *                            the same, slot 1..n                               -> number of an endpoint
+ *   cilium_lb4_backends_v3   number of an endpoint -> its address and port
+ *   cilium_lb4_reverse_nat   number of a frontend  -> its address and port, for replies
+ *   cilium_lb4_maglev        number of a frontend  -> its Maglev table
+ *
+ * Addresses and ports are in network order, counts and numbers in the machine's. Numbers of frontends are kept in
+ * network order, as Cilium keeps them, where they are (part of) a key; here that is a matter of looks only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+#define MAGLEV_SIZE 1021		/* entries of a Maglev table: a prime, much larger than any number of endpoints */
+#define LB_MAP_MAX 16384		/* what each map of the first kind may hold, unless `lb_map_max` says otherwise */
+#define MAX_FLOWS 8192			/* remembered connections: those not used for longest go first */
+
+#define SCOPE_EXT 0			/* what comes from outside the cluster, and everything that knows one scope only */
+#define SCOPE_INT 1			/* pods and nodes: an external address with policy Local is not local to them */
+
+/* pkg/loadbalancer/loadbalancer.go: serviceFlag… */
+#define SVC_FLAG_AFFINITY	(1 << 4)
+#define SVC_FLAG_ROUTABLE	(1 << 6)	/* reachable from outside the cluster: everything but a cluster IP */
+#define SVC_FLAG_SOURCE_RANGE	(1 << 7)
+#define SVC_FLAG2_TWO_SCOPES	(1 << 5)
+
+#define ACTIVE 0
+#define TERMINATING 1			/* for connections that it has already */
+
+#define ALGORITHM_MAGLEV 2		/* in the upper 8 bits of `affinity_timeout`; 1 is random */
+
+struct lb4_key {
+	__be32 address;
+	__be16 dport;
+	__u16 backend_slot;
+	__u8 proto;
+	__u8 scope;
+	__u8 pad[2];
+};
+
+struct lb4_service {
+	union {
+		__u32 backend_id;	/* slots 1..n */
+		__u32 affinity_timeout;	/* slot 0: algorithm << 24 | seconds */
+	};
+	__u16 count;			/* slot 0 */
+	__u16 rev_nat_index;
+	__u8 flags;
+	__u8 flags2;
+	__u16 qcount;			/* quarantined endpoints: none here */
+};
+
+struct lb4_backend {
+	__be32 address;
+	__be16 port;
+	__u8 proto;
+	__u8 flags;			/* ACTIVE or TERMINATING */
+	__u16 cluster_id;
+	__u8 zone;
+	__u8 pad;
+};
+
+struct lb4_reverse_nat {
+	__be32 address;
+	__be16 port;
+} __attribute__((packed));
+
+struct lb_affinity_match {
+	__u32 backend_id;
+	__u16 rev_nat_id;
+	__u16 pad;
+};
+
+struct lb4_affinity_key {
+	__u64 client;			/* its address, or the cookie of its network namespace */
+	__u16 rev_nat_id;
+	__u8 netns_cookie;		/* which of the two */
+	__u8 pad1;
+	__u32 pad2;
+};
+
+struct lb_affinity_val {
+	__u64 last_used;		/* seconds since the machine started */
+	__u32 backend_id;
+	__u32 pad;
+};
+
+struct lb4_src_range_key {
+	__u32 prefix;			/* 32 bits of what follows, and those of the range */
+	__u16 rev_nat_id;
+	__u16 pad;
+	__be32 address;
+};
+
+struct ipv4_revnat_tuple {		/* a socket, and the endpoint that it talks to */
+	__u64 cookie;
+	__be32 address;
+	__be16 port;
+	__u16 pad;
+};
+
+struct ipv4_revnat_entry {		/* what the program that owns it asked for */
+	__be32 address;
+	__be16 port;
+	__u16 rev_nat_index;
+};
+
+struct ipv4_ct_tuple {			/* as the packet shows it */
+	__be32 saddr;
+	__be32 daddr;
+	__be16 sport;
+	__be16 dport;
+	__u8 nexthdr;
+	__u8 reply;			/* 1: of a packet from the endpoint */
+	__u16 pad;
+};
+
+struct ct_entry {
+	__u32 backend_id;
+	__u16 rev_nat_index;
+	__be16 nat_port;		/* of this node, where it stands in for the client; else 0 */
+	__be32 client;			/* of a reply to this node: whom it is for */
+	__be16 client_port;
+	__u16 pad;
+	__u32 lifetime;			/* until when it counts, in seconds since the machine started */
+};
+
+struct node_config {
+	__be32 address;			/* that this node takes where it stands in for a client */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_MAP_MAX);
+	__type(key, struct lb4_key);
+	__type(value, struct lb4_service);
+} cilium_lb4_services_v2 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_MAP_MAX);
+	__type(key, __u32);
+	__type(value, struct lb4_backend);
+} cilium_lb4_backends_v3 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_MAP_MAX);
+	__type(key, __u16);
+	__type(value, struct lb4_reverse_nat);
+} cilium_lb4_reverse_nat SEC(".maps");
+
+struct maglev_table {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32) * MAGLEV_SIZE);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(max_entries, LB_MAP_MAX);
+	__type(key, __u16);
+	__array(values, struct maglev_table);
+} cilium_lb4_maglev SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_FLOWS);
+	__type(key, struct lb4_affinity_key);
+	__type(value, struct lb_affinity_val);
+} cilium_lb4_affinity SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_MAP_MAX);
+	__type(key, struct lb_affinity_match);
+	__type(value, __u8);
+} cilium_lb_affinity_match SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LB_MAP_MAX);
+	__type(key, struct lb4_src_range_key);
+	__type(value, __u8);
+} cilium_lb4_source_range SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_FLOWS);
+	__type(key, struct ipv4_revnat_tuple);
+	__type(value, struct ipv4_revnat_entry);
+} cilium_lb4_reverse_sk SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_FLOWS);
+	__type(key, struct ipv4_ct_tuple);
+	__type(value, struct ct_entry);
+} cilium_ct4_global SEC(".maps");
+
+/* Addresses of this node's own endpoints: what goes to them needs no stand-in for the client. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_MAP_MAX);
+	__type(key, __be32);
+	__type(value, __u8);
+} cilium_lxc SEC(".maps");
+
+/* Cookies of the network namespaces of this node: its own (value 1) and its pods' (0). On a real machine every socket
+ * is the node's; here all nodes share one kernel, and each has to tell its own sockets from the others'.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u8);
+} labkit_netns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct node_config);
+} labkit_node SEC(".maps");

@@ -1,0 +1,128 @@
+"""The ebpf mode on one node: its programs in the kernel, its maps in step with the Services.
+
+The programs are attached to the lab's own cgroup, one set for each node, and look at the network namespace of a socket
+to tell whether it is their node's: `join` and `leave` say which are. One process serves the pods of all nodes here,
+through sockets in their namespaces, so that a cgroup for each node would not tell them apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Set
+from socket import inet_aton
+
+from labkit.errors import RuleError
+from labkit.linux import bpf, cgroup
+from labkit.linux.bpf_map import Map
+from labkit.proxy.config import DEFAULT, ProxyConfig
+from labkit.proxy.ebpf import layout
+from labkit.proxy.ebpf.image import image
+from labkit.proxy.ebpf.plan import EbpfPlan
+from labkit.proxy.ebpf.tables import ORDER, Changes, Entry, Tables, changes, of_maps
+from labkit.proxy.mode import Deliver, View
+from labkit.proxy.model import PortKey
+
+HOOKS = tuple(f"cil_sock{v}_{hook}" for v in (4, 6) for hook in ("connect", "sendmsg", "recvmsg", "getpeername"))
+CABLE = {"ingress": "cil_from_netdev", "egress": "cil_to_netdev"}
+NETNS, NODE = "labkit_netns", "labkit_node"
+_POD, _OWN = b"\0", b"\1"
+
+
+class EbpfMode:
+    """Keeps the maps of the node whose network namespace is at `path`; `uplink` is its cable to the other machines."""
+
+    def __init__(self, path: str, config: ProxyConfig = DEFAULT, uplink: str = "eth0") -> None:
+        if config.family != "IPv4":
+            raise RuleError("the ebpf mode serves IPv4 only")
+        self.path = path
+        self.config = config
+        self._uplink = uplink
+        self._tables = Tables(config)
+        self._loaded: bpf.Loaded | None = None
+        self._members: dict[str, bytes] = {path: b""}  # network namespaces -> their cookies, once they are in the map
+        self._known = False  # whether the maps have what the tables say
+
+    @property
+    def plan(self) -> EbpfPlan:
+        return self._tables.plan()
+
+    def join(self, path: str) -> None:
+        """A network namespace is a pod's of this node."""
+        self._members[path] = self._enter(path) if self._loaded else b""
+
+    def leave(self, path: str) -> None:
+        """It is no longer; it may be gone already."""
+        if (cookie := self._members.pop(path, b"")) and self._loaded:
+            self._loaded.maps[NETNS].delete([cookie])
+
+    def deliveries(self) -> Deliver:
+        """By the sockets that the programs remember, and the connections from outside."""
+        sockets = layout.sockets(self._maps[layout.SOCKETS].items())
+        flows = layout.flows(self._maps[layout.FLOWS].items(), self._maps[layout.BACKENDS].items())
+
+        def deliver(socket: int, protocol: str, local: str, remote: str) -> str:
+            return sockets.get((socket, remote)) or flows.get((protocol, local, remote), "")
+
+        return deliver
+
+    async def start(self) -> None:
+        """Load the programs and let them run, over empty maps."""
+        loaded = self._loaded = bpf.Loaded(image(), self.config.ebpf.map_max, ORDER)
+        for path in self._members:
+            self._members[path] = self._enter(path)
+        loaded.attach_cgroup(cgroup.own(), *HOOKS)
+        loaded.attach_interface(self.path, self._uplink, CABLE)
+
+    async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
+        known, self._known = self._known, False  # unknown while it changes, and after a failure
+        found = self._tables.update(view, changed)
+        if changed is None or not known:
+            await asyncio.sleep(0)
+            found = changes(self._found(), self._tables.entries)
+            self._name(view)
+        self._apply(found)
+        self._known = True
+        return str(found)
+
+    async def stop(self) -> None:
+        if self._loaded:
+            self._loaded.close()
+        self._loaded, self._known, self._tables = None, False, Tables(self.config)
+        self._members = dict.fromkeys(self._members, b"")
+
+    def _enter(self, path: str) -> bytes:
+        cookie = struct.pack("=Q", bpf.cookie(path))
+        self._maps[NETNS].update({cookie: _OWN if path == self.path else _POD})
+        return cookie
+
+    def _name(self, view: View) -> None:
+        """What does not depend on Services: the node's address, and its network namespaces."""
+        self._maps[NODE].update({bytes(4): inet_aton(view.node_ip or "0.0.0.0")})
+        wanted = {cookie: _OWN if path == self.path else _POD for path, cookie in self._members.items()}
+        found = self._maps[NETNS].items()
+        self._maps[NETNS].update({k: v for k, v in wanted.items() if found.get(k) != v})
+        self._maps[NETNS].delete(found.keys() - wanted.keys())
+
+    def _found(self) -> dict[Entry, bytes]:
+        """What the kernel really has."""
+        return of_maps((name, self._maps[name].items()) for name in ORDER)
+
+    def _apply(self, wanted: Changes) -> None:
+        """Write runs of entries of one map together, in the order that is asked for."""
+        name, run = "", dict[bytes, bytes]()
+        for (of, key), value in wanted.writes:
+            if of != name and run:
+                self._maps[name].update(run)
+                run = {}
+            name, run[key] = of, value
+        if run:
+            self._maps[name].update(run)
+        for of, key in wanted.deletes:
+            self._maps[of].delete([key])
+
+    @property
+    def _maps(self) -> dict[str, Map]:
+        if self._loaded is None:
+            raise RuleError("the ebpf mode of this node has not been started")
+        return self._loaded.maps

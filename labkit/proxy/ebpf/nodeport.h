@@ -1,0 +1,216 @@
+/* NodePorts, external and load balancer addresses: what comes in by the node's cable (bpf/lib/nodeport.h).
+ *
+ *   client ──> node:30080   cil_from_netdev   endpoint here       ──> its pod, which sees the client's address
+ *   client <── node:30080   cil_to_netdev     <── its pod
+ *
+ *   client ──> node:30080   cil_from_netdev   endpoint elsewhere  ──> that node, from this node's own address (SNAT)
+ *   client <── node:30080   cil_from_netdev   <── that node
+ *
+ * Two entries of the connection map belong to a connection: one by the packets of the client, one by the endpoint's.
+ */
+#pragma once
+
+#include "lb.h"
+#include "packet.h"
+#include "refuse.h"
+
+#define FIRST_NAT_PORT 61000		/* above those that the node's own programs get (ip_local_port_range) */
+#define NAT_PORTS (65536 - FIRST_NAT_PORT)
+#define NAT_TRIES 16
+#define TCP_SECONDS 8000		/* that a connection is remembered without a packet: --bpf-ct-timeout-… */
+#define ANY_SECONDS 60
+
+static __always_inline __u32 hash_of(struct ipv4_ct_tuple *tuple)
+{
+	__u64 mixed = (__u64)tuple->saddr << 32 | tuple->daddr;
+
+	mixed ^= ((__u64)tuple->sport << 32 | (__u64)tuple->dport << 8 | tuple->nexthdr) * 0x9e3779b97f4a7c15ULL;
+	mixed = (mixed ^ (mixed >> 33)) * 0xff51afd7ed558ccdULL;	/* MurmurHash3's finalizer */
+	mixed = (mixed ^ (mixed >> 33)) * 0xc4ceb9fe1a85ec53ULL;
+	return mixed ^ (mixed >> 33);
+}
+
+static __always_inline __u32 select_for_packet(struct lb4_key *key, struct lb4_service *service,
+					       struct ipv4_ct_tuple *tuple)
+{
+	struct lb4_affinity_key client = { .client = tuple->saddr, .rev_nat_id = service->rev_nat_index };
+	bool sticky = service->flags & SVC_FLAG_AFFINITY;
+	__u32 backend_id = sticky ? affinity_of(&client, service) : 0;
+
+	if (!backend_id && service->affinity_timeout >> 24 == ALGORITHM_MAGLEV)
+		backend_id = select_maglev(service, hash_of(tuple));
+	if (!backend_id)
+		backend_id = select_random(key, service);
+	if (sticky && backend_id)
+		keep_affinity(&client, backend_id);
+	return backend_id;
+}
+
+static __always_inline bool allowed(struct lb4_service *service, __be32 client)
+{
+	struct lb4_src_range_key key = { .prefix = 64, .rev_nat_id = service->rev_nat_index, .address = client };
+
+	return !(service->flags & SVC_FLAG_SOURCE_RANGE) || bpf_map_lookup_elem(&cilium_lb4_source_range, &key);
+}
+
+/* Whether policy Local leaves this node without an endpoint that others have. */
+static __always_inline bool elsewhere(struct lb4_key *key, struct lb4_service *service)
+{
+	if (!(service->flags2 & SVC_FLAG2_TWO_SCOPES))
+		return false;
+	key->scope = SCOPE_INT;
+	service = lookup_slot(key, 0);
+	return service && service->count;
+}
+
+/* How the endpoint's packets will look: to the client, or to a free port of this node. */
+static __always_inline bool expect_replies(struct ct_entry *entry, struct ipv4_ct_tuple *tuple,
+					   struct lb4_backend *backend, __be32 node)
+{
+	struct ipv4_ct_tuple reply = {
+		.saddr = backend->address, .sport = backend->port, .daddr = tuple->saddr, .dport = tuple->sport,
+		.nexthdr = tuple->nexthdr, .reply = 1,
+	};
+	__u32 start = bpf_get_prandom_u32();
+
+	if (!node)
+		return bpf_map_update_elem(&cilium_ct4_global, &reply, entry, BPF_ANY) == 0;
+	reply.daddr = node;
+	for (__u32 i = 0; i < NAT_TRIES; i++) {
+		reply.dport = bpf_htons(FIRST_NAT_PORT + (start + i) % NAT_PORTS);
+		entry->nat_port = reply.dport;
+		if (bpf_map_update_elem(&cilium_ct4_global, &reply, entry, BPF_NOEXIST) == 0)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool begins(struct __sk_buff *skb, struct packet *packet)
+{
+	__u8 flags = 0;
+
+	if (packet->tuple.nexthdr != IPPROTO_TCP)
+		return false;
+	bpf_skb_load_bytes(skb, packet->l4 + 13, &flags, sizeof(flags));
+	return (flags & 0x12) == 0x02;		/* SYN without ACK */
+}
+
+static __always_inline __u32 end_of_life(struct ipv4_ct_tuple *tuple)
+{
+	return now() + (tuple->nexthdr == IPPROTO_TCP ? TCP_SECONDS : ANY_SECONDS);
+}
+
+/* The endpoint of a connection that is known, if there is still one: a new one is not for one that terminates. */
+static __always_inline struct lb4_backend *known_backend(struct __sk_buff *skb, struct packet *packet,
+							 struct ct_entry *known)
+{
+	struct lb4_backend *backend;
+
+	if (!known || known->lifetime < now())
+		return NULL;
+	backend = bpf_map_lookup_elem(&cilium_lb4_backends_v3, &known->backend_id);
+	if (!backend || (backend->flags == TERMINATING && begins(skb, packet)))
+		return NULL;
+	known->lifetime = end_of_life(&packet->tuple);
+	return backend;
+}
+
+/* A reply to this node, which stood in for the client: from the Service to the client. */
+static __always_inline int reply_to_client(struct __sk_buff *skb, struct packet *packet, struct ct_entry *entry)
+{
+	__u16 index = bpf_htons(entry->rev_nat_index);
+	struct lb4_reverse_nat *service = bpf_map_lookup_elem(&cilium_lb4_reverse_nat, &index);
+
+	if (!service)
+		return TC_ACT_SHOT;	/* the Service has gone */
+	set_destination(skb, packet, entry->client, entry->client_port);
+	set_source(skb, packet, service->address, service->port);
+	return turn_round(skb, packet);
+}
+
+static __always_inline int to_endpoint(struct __sk_buff *skb, struct packet *packet, struct ct_entry *entry,
+				       struct lb4_backend *backend, __be32 node)
+{
+	set_destination(skb, packet, backend->address, backend->port);
+	if (!entry->nat_port)
+		return TC_ACT_OK;
+	set_source(skb, packet, node, entry->nat_port);
+	return turn_round(skb, packet);
+}
+
+SEC("tc")
+int cil_from_netdev(struct __sk_buff *skb)
+{
+	struct packet packet;
+	struct lb4_key key = {};
+	struct lb4_service *service;
+	struct lb4_backend *backend;
+	struct node_config *config;
+	struct ct_entry *known, entry = {};
+	__u32 zero = 0;
+	bool here;
+
+	if (!read_packet(skb, &packet))
+		return TC_ACT_OK;
+	packet.tuple.reply = 1;
+	known = bpf_map_lookup_elem(&cilium_ct4_global, &packet.tuple);
+	if (known && known->nat_port)
+		return reply_to_client(skb, &packet, known);
+
+	packet.tuple.reply = 0;
+	key.address = packet.tuple.daddr;
+	key.dport = packet.tuple.dport;
+	key.proto = packet.tuple.nexthdr;
+	service = lookup_service(&key, false);
+	if (!service)
+		return TC_ACT_OK;
+	if (!(service->flags & SVC_FLAG_ROUTABLE) || !allowed(service, packet.tuple.saddr))
+		return TC_ACT_SHOT;
+	config = bpf_map_lookup_elem(&labkit_node, &zero);
+	if (!config)
+		return TC_ACT_SHOT;
+
+	known = bpf_map_lookup_elem(&cilium_ct4_global, &packet.tuple);
+	backend = known_backend(skb, &packet, known);
+	if (known && backend) {
+		entry = *known;
+		return to_endpoint(skb, &packet, &entry, backend, config->address);
+	}
+	if (!service->count)
+		return elsewhere(&key, service) ? TC_ACT_SHOT : refuse(skb, &packet);
+	entry = (struct ct_entry){
+		.backend_id = select_for_packet(&key, service, &packet.tuple), .rev_nat_index = service->rev_nat_index,
+		.client = packet.tuple.saddr, .client_port = packet.tuple.sport, .lifetime = end_of_life(&packet.tuple),
+	};
+	backend = bpf_map_lookup_elem(&cilium_lb4_backends_v3, &entry.backend_id);
+	if (!backend)
+		return TC_ACT_SHOT;
+	here = bpf_map_lookup_elem(&cilium_lxc, &backend->address);
+	if (!expect_replies(&entry, &packet.tuple, backend, here ? 0 : config->address))
+		return TC_ACT_SHOT;
+	bpf_map_update_elem(&cilium_ct4_global, &packet.tuple, &entry, BPF_ANY);
+	return to_endpoint(skb, &packet, &entry, backend, config->address);
+}
+
+/* What leaves by the cable: a reply of an endpoint here to a client outside is from the Service. */
+SEC("tc")
+int cil_to_netdev(struct __sk_buff *skb)
+{
+	struct packet packet;
+	struct ct_entry *known;
+	struct lb4_reverse_nat *service;
+	__u16 index;
+
+	if (!read_packet(skb, &packet))
+		return TC_ACT_OK;
+	packet.tuple.reply = 1;
+	known = bpf_map_lookup_elem(&cilium_ct4_global, &packet.tuple);
+	if (!known || known->nat_port)
+		return TC_ACT_OK;
+	index = bpf_htons(known->rev_nat_index);
+	service = bpf_map_lookup_elem(&cilium_lb4_reverse_nat, &index);
+	if (!service)
+		return TC_ACT_SHOT;
+	set_source(skb, &packet, service->address, service->port);
+	return TC_ACT_OK;
+}
