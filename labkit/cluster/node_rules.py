@@ -130,6 +130,15 @@ class NodeRules:
             to = (row.pop("socket"), protocol, row["local"], row["remote"])
             row["server"] = next(filter(None, (deliver(*to) for deliver in delivers)), row["server"])
 
+    async def name_relayed(self, place: Place, protocol: str, rows: list[dict[str, Any]]) -> None:
+        """Put into rows of requests which endpoints those were passed on to, where a process of a node does that."""
+        for node in [place.node] if place.node else list(self._proxies):
+            for mode in self._proxies[node].relays():
+                found = [row for row in rows if row["local"] and row["server"]]
+                ends = await mode.relayed(protocol, [(row["local"], row["server"]) for row in found])
+                for row, end in zip(found, ends, strict=True):
+                    row["server"] = end or row["server"]
+
     def state(self, node: str) -> Mapping[str, Any]:
         return self._proxy(node).state()
 

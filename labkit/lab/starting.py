@@ -37,6 +37,7 @@ def start(
     memory: int = MEMORY,
     seed: int = 0,
     pace: float = 5.0,
+    service_node_port_range: str = "30000-32767",
     name: str = "lab",
     keep: bool = False,
     progress: Callable[[str], None] | None = None,
@@ -45,8 +46,8 @@ def start(
 
     nodes     1 to 200 machines, spread over `zones` in turn
     cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
-    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default;
-                "ebpf" is Cilium's way, and needs clang
+    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default; "ipvs" comes with a kernel of
+                its own where the machine's has no IPVS; "ebpf" is Cilium's way, and needs clang
     proxy_config  its whole KubeProxyConfiguration: a dict, a path or YAML text, with the real fields. It becomes the
               ConfigMap kube-system/kube-proxy; in a lab minSyncPeriod is 0 s unless it says another
     iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
@@ -58,6 +59,7 @@ def start(
     seed      of names and addresses: the same seed and manifests give the same ones
     pace      how many times sooner than in a real cluster a silent node is given up, and its pods are evicted; 1 is
               real: 50 s, and 300 s more
+    service_node_port_range  the node ports that Services may have, as kube-apiserver's flag of this name
     name      an earlier lab of this name in this process is closed first
     keep      the lab of this name comes back: its objects are kept in a file in the user's state directory
     progress  called with each step in words; without one, a notebook shows a line while it starts
@@ -71,6 +73,7 @@ def start(
     proxy_mode = str(kube_proxy.get("mode") or "iptables")
     arguments.check(nodes, zones, cni, proxy_mode, iptables, link)
     arguments.check_pace(pace)
+    node_ports = arguments.port_range(service_node_port_range)
     arguments.check_sandbox(wanted, memory, needs)
     if proxy_mode == "ebpf":
         from labkit.proxy.ebpf.image import image
@@ -84,6 +87,7 @@ def start(
     asked = {
         "nodes": nodes, "zones": list(zones), "cni": cni, "proxy_config": kube_proxy, "variant": iptables, "link": link,
         "seed": seed, "needs": arguments.features(cni, proxy_mode, iptables, link, needs), "pace": pace,
+        "node_ports": node_ports,
     }  # fmt: skip
     refused: dict[str, LabError] = {}
     with shown:

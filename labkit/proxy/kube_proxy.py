@@ -30,7 +30,7 @@ from labkit.proxy.guard import Guard
 from labkit.proxy.health import NO_SNIFF, Health
 from labkit.proxy.healthcheck import Answer
 from labkit.proxy.metrics import VERSION, Metrics
-from labkit.proxy.mode import KnowsPods
+from labkit.proxy.mode import KnowsPods, Relays
 from labkit.proxy.model import PortKey
 from labkit.proxy.modes import MODES
 from labkit.proxy.proxier import Proxier
@@ -132,6 +132,11 @@ class KubeProxy:
         """Its modes that translate addresses before there is a packet."""
         modes = (family.proxier.mode for family in self.families.values())
         return [mode for mode in modes if isinstance(mode, KnowsPods)]
+
+    def relays(self) -> list[Relays]:
+        """Its modes in which a process passes connections on."""
+        modes = (family.proxier.mode for family in self.families.values())
+        return [mode for mode in modes if isinstance(mode, Relays)]
 
     def join(self, path: str) -> None:
         """A network namespace is that of a pod of the node."""

@@ -14,7 +14,7 @@ from ipaddress import ip_network
 import msgspec
 
 from labkit.net.rules import Family
-from labkit.proxy.config import EbpfConfig, ProxyConfig, Winkernel
+from labkit.proxy.config import EbpfConfig, IpvsConfig, ProxyConfig, Winkernel
 from labkit.proxy.configuration.fields import PRIMARY, KubeProxyConfiguration
 
 
@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True):
             service_cidrs=tuple(cidr for cidr in self.service_cidrs if (":" in cidr) == (family == "IPv6")),
             conntrack_liberal=config.conntrack.tcp_be_liberal,
             family=family,
+            ipvs=self._ipvs,
             ebpf=EbpfConfig(config.ebpf.algorithm, config.ebpf.map_max),
             winkernel=Winkernel(enable_dsr=config.winkernel.enable_dsr),
         )
@@ -78,6 +79,12 @@ class Settings(msgspec.Struct, frozen=True):
         ranges = {"ClusterCIDR": self.config.cluster_cidr.split(","), "NodeCIDR": list(pod_cidrs)}
         among = ranges.get(self.config.detect_local_mode, [])
         return next((cidr for cidr in among if cidr and (":" in cidr) == (family == "IPv6")), "")
+
+    @property
+    def _ipvs(self) -> IpvsConfig:
+        ipvs = self.config.ipvs
+        times = (round(time.seconds) for time in (ipvs.tcp_timeout, ipvs.tcp_fin_timeout, ipvs.udp_timeout))
+        return IpvsConfig(ipvs.scheduler, ipvs.strict_arp, ipvs.exclude_cidrs or (), *times)
 
     @property
     def _local_interface(self) -> str:

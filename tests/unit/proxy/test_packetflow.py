@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from differences import EBPF, KERNELSPACE, USERSPACE, expected
+from differences import EBPF, IPVS, KERNELSPACE, USERSPACE, expected
 from packetflow import CASES, LEFT_OUT, NODE, NODE_ADDRESSES, Case, cases, endpoint_slice, service, suites
+from selection import NODE_ADDRESS, SELECTIONS, selection_packets, selection_view
 
 from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.ebpf.plan import plan as ebpf
 from labkit.proxy.iptables.plan import plan as iptables
+from labkit.proxy.ipvs.plan import IpvsPlan
+from labkit.proxy.ipvs.plan import plan as ipvs_plan
 from labkit.proxy.kernelspace.emulation import emulation
 from labkit.proxy.kernelspace.plan import plan as kernelspace
 from labkit.proxy.mode import View, seen
@@ -24,9 +27,15 @@ def userspace(view: View, config: ProxyConfig = DEFAULT) -> UserspacePlan:
     return userspace_plan(view, {key: 40000 + number for number, key in enumerate(served)}, config=config)
 
 
+def ipvs(view: View, config: ProxyConfig = DEFAULT) -> IpvsPlan:
+    """The plan of a node that has all of its addresses."""
+    return ipvs_plan(view, config, frozenset(ip for ip in NODE_ADDRESSES if (":" in ip) == (config.family == "IPv6")))
+
+
 PLANS = {
     "iptables": iptables,
     "nftables": nftables,
+    "ipvs": ipvs,
     "ebpf": ebpf,
     "userspace": userspace,
     "kernelspace": kernelspace,
@@ -43,6 +52,15 @@ def test_flow(mode: str, case: Case) -> None:
     if "masquerade" in what:
         assert found.masquerade == what["masquerade"]
     assert sum(o.probability for o in found.outcomes) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("case", SELECTIONS, ids=lambda c: c["id"])
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+def test_the_endpoints_that_a_node_uses(mode: str, case: dict[str, Any]) -> None:
+    plan = PLANS[mode](selection_view(case))
+    for packet, what in selection_packets(case):
+        found = predict(plan, packet, node_addresses={NODE_ADDRESS})
+        assert (found.verdict, list(found.to)) == (what["verdict"], sorted(what["to"]))
 
 
 @pytest.mark.parametrize("mode", PLANS)
@@ -70,7 +88,9 @@ def test_load_balancer_ip_mode(mode: str, case: dict[str, Any]) -> None:
     assert (case["lbIP"] in str(PLANS[mode](view))) == case["rule_for_lb_ip"]
 
 
-@pytest.mark.parametrize(("mode", "table"), [("ebpf", EBPF), ("userspace", USERSPACE), ("kernelspace", KERNELSPACE)])
+@pytest.mark.parametrize(
+    ("mode", "table"), [("ebpf", EBPF), ("ipvs", IPVS), ("userspace", USERSPACE), ("kernelspace", KERNELSPACE)]
+)
 def test_every_difference_is_of_one_flow_that_the_mode_is_held_to(
     mode: str, table: Mapping[str, Mapping[str, Any]]
 ) -> None:
