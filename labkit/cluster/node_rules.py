@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -20,10 +19,11 @@ from labkit.api.objects import EndpointSlice, Node, Service, view
 from labkit.cluster import proxy_settings
 from labkit.cluster.proxy_log import ProxyLog
 from labkit.cluster.proxy_ports import ProxyPorts
+from labkit.cluster.triggers import trigger
 from labkit.cluster.work import Work
 from labkit.cni import masquerade
 from labkit.control.recorder import Recorder
-from labkit.control.store import Raw, Store
+from labkit.control.store import Store
 from labkit.control.watch import Event
 from labkit.errors import NotFound, RuleError
 from labkit.linux import iptables
@@ -39,8 +39,6 @@ from labkit.proxy.modes import LASTING
 from labkit.proxy.restore import diff
 from labkit.proxy.tracker import Tracker
 from labkit.sandbox.channel import Handler
-
-TRIGGERED = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
 class NodeRules:
@@ -218,7 +216,7 @@ class NodeRules:
                     keys = tracker.service(service, gone=gone)
                     self._tell(lambda proxy, f=family, k=keys: proxy.services_changed(f, k))  # type: ignore[misc]
             case "EndpointSlice":
-                one, since = view(event.object, EndpointSlice), _trigger(event.object)
+                one, since = view(event.object, EndpointSlice), trigger(event.object)
                 for family, tracker in self._trackers.items():
                     keys = tracker.slice(one, gone=gone)
                     self._tell(lambda p, f=family, k=keys: p.endpoints_changed(f, k, since))  # type: ignore[misc]
@@ -230,12 +228,3 @@ class NodeRules:
         for name, proxy in self._proxies.items():
             change(proxy)
             self._mind(name)
-
-
-def _trigger(raw: Raw) -> float | None:
-    """When what led to a slice's last change happened, where it tells, in seconds since 1970."""
-    text = raw["metadata"].get("annotations", {}).get(TRIGGERED, "")
-    try:
-        return datetime.fromisoformat(text).timestamp() if text else None
-    except ValueError:
-        return None
