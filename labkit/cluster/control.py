@@ -27,6 +27,7 @@ from labkit.cluster.metrics import Metrics
 from labkit.cluster.node_agents import NodeAgents
 from labkit.cluster.nodes import registered
 from labkit.cluster.plane import Plane
+from labkit.cluster.proxy_programs import ProxyPrograms
 from labkit.cluster.questions import Questions
 from labkit.cluster.streams import Streams
 from labkit.cluster.waiting import Waiting
@@ -39,12 +40,16 @@ from labkit.errors import NotFound
 from labkit.linux import iptables, probes
 from labkit.net.place import Place
 from labkit.net.topology import Site, plan
+from labkit.proxy import addon as proxies
 from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
 from labkit.services.allocator import Ranges
 from labkit.workloads import sources
 from labkit.workloads.disruption.eviction import evict
 from labkit.workloads.nodes.pace import Pace
+
+RESTART = 10.0
+"""Seconds that a kubelet waits before it starts a container that ended for the second time."""
 
 
 class Control:
@@ -100,6 +105,8 @@ class Control:
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
         self._open(ApiServer(self._plane, first, wanted.listener, self._duties(), wanted.kept))
+        if wanted.kube_proxy:
+            self._agents.rules.programs = self._programs(wanted, datacenter, first)
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": wanted.cni,
@@ -107,6 +114,13 @@ class Control:
             "iptables": tables.value,
             "seed": wanted.seed,
         }
+
+    def _programs(self, wanted: Wanted, datacenter: DataCenter, first: Place) -> ProxyPrograms:
+        """The nodes' kube-proxies, where a program was given."""
+        server = f"https://{first.addresses[0]}:{PORT}"
+        account = partial(self._api.account, proxies.NAMESPACE, proxies.NAME)
+        restart = RESTART / wanted.pace
+        return ProxyPrograms(wanted.kube_proxy, self._plane.store, datacenter.machines, server, account, restart)
 
     def _resume(self, site: Site, seed: int) -> None:
         """Register the nodes, and tell the pods' process what their variables and volumes are made of."""
@@ -121,8 +135,8 @@ class Control:
         plane.store.watch(watched.KINDS, self._tell_dns)
         publish(plane, first)
         plane.apply(missing(plane.store, addon.addon()))
-        proxies = proxy_settings.objects(wanted.proxy_config, f"https://{first.addresses[0]}:{PORT}")
-        plane.apply(proxies if wanted.proxy_config else missing(plane.store, proxies))
+        own = proxy_settings.objects(wanted.proxy_config, f"https://{first.addresses[0]}:{PORT}")
+        plane.apply(own if wanted.proxy_config else missing(plane.store, own))
         await self._agents.start()
 
     def _serve(self, datacenter: DataCenter) -> Waiting:

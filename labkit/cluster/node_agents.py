@@ -41,7 +41,7 @@ class NodeAgents:
         self.nodes = Agents(store, list(machines), Pace(wanted.pace), datacenter.cut)
         silent = self.nodes.silent.__contains__
         self.kubelet = Kubelet(store, machines, links, PLUGINS[wanted.cni], roles, work, self.everywhere)
-        self.rules = NodeRules(store, machines, variant, work, (SERVICE_CIDR,))
+        self.rules = NodeRules(store, machines, variant, work, (SERVICE_CIDR,), not wanted.kube_proxy)
         self.kubelet.networks.joined, self.kubelet.networks.left = self.rules.join, self.rules.leave
         self.kubelet.silent = self.rules.silent = silent
         self.nodes.back += [self.kubelet.rejoin, self.rules.rejoin]

@@ -19,6 +19,7 @@ from labkit.api.objects import EndpointSlice, Node, Service, view
 from labkit.cluster import proxy_settings
 from labkit.cluster.proxy_log import ProxyLog
 from labkit.cluster.proxy_ports import ProxyPorts
+from labkit.cluster.proxy_programs import ProxyPrograms
 from labkit.cluster.triggers import trigger
 from labkit.cluster.work import Work
 from labkit.cni import masquerade
@@ -42,7 +43,7 @@ from labkit.sandbox.channel import Handler
 
 
 class NodeRules:
-    """Keeps every node as the Services ask.
+    """Keeps every node as the Services ask; unless `built_in`, `programs` do that, once they are there.
 
     silent: whether a node is cut off: its rules stay as they are, until `rejoin`.
     """
@@ -54,6 +55,7 @@ class NodeRules:
         variant: Variant,
         work: Work,
         service_cidrs: Sequence[str] = (),
+        built_in: bool = True,
         families: Sequence[Family] = ("IPv4",),
     ) -> None:
         self.mode = ""
@@ -63,9 +65,11 @@ class NodeRules:
         self._work = work
         self._places = nodes
         self._service_cidrs = service_cidrs
+        self._built_in = built_in
         self._pods: dict[str, set[str]] = {name: set() for name in nodes}  # their network namespaces
         self._masquerade = masquerade.plan(POD_NETWORK)
         self._trackers = {family: Tracker(family) for family in families}
+        self.programs: ProxyPrograms | None = None  # in the place of the lab's own proxies
         self._proxies: dict[str, KubeProxy] = {}
         self._ports: dict[str, ProxyPorts] = {}
         self._logs = {name: ProxyLog(store.now) for name in nodes}
@@ -80,7 +84,7 @@ class NodeRules:
         """Masquerade what leaves the cluster, then follow the store. Raises `ConfigError`."""
         settings = proxy_settings.read(self._store)
         self.mode = settings.mode
-        for name in self._places:
+        for name in self._places if self._built_in else ():
             if (node := self._store.find("Node", "", name)) is not None:
                 self._proxies[name] = self._made(name, view(node, Node), settings, fresh=True)
         text = diff(None, self._masquerade)
@@ -123,30 +127,34 @@ class NodeRules:
         Takes their field "socket" out: its cookie.
         """
         asked = [place.node] if place.node else list(self._proxies)
-        delivers = [mode.deliveries() for node in asked for mode in self._proxies[node].translators()]
+        delivers = [
+            mode.deliveries() for node in asked if node in self._proxies for mode in self._proxies[node].translators()
+        ]
         for row in rows:
             to = (row.pop("socket"), protocol, row["local"], row["remote"])
             row["server"] = next(filter(None, (deliver(*to) for deliver in delivers)), row["server"])
 
     async def name_relayed(self, place: Place, protocol: str, rows: list[dict[str, Any]]) -> None:
         """Put into rows of requests which endpoints those were passed on to, where a process of a node does that."""
-        for node in [place.node] if place.node else list(self._proxies):
-            for mode in self._proxies[node].relays():
+        asked = [place.node] if place.node else list(self._proxies)
+        for proxy in (self._proxies[node] for node in asked if node in self._proxies):
+            for mode in proxy.relays():
                 found = [row for row in rows if row["local"] and row["server"]]
                 ends = await mode.relayed(protocol, [(row["local"], row["server"]) for row in found])
                 for row, end in zip(found, ends, strict=True):
                     row["server"] = end or row["server"]
 
     def state(self, node: str) -> Mapping[str, Any]:
-        return self._proxy(node).state()
+        return self.programs.state(node) if self.programs else self._proxy(node).state()
 
     def log(self, node: str) -> str:
         """What a node's proxy has logged, as far as it is kept."""
-        self._proxy(node)
-        return self._logs[node].text()
+        return (self.programs.logs if self.programs else self._logs)[node].text()
 
     async def restart(self, node: str) -> None:
         """End a node's proxy and start it again, with what its ConfigMap says now. Raises `ConfigError`, `NotFound`."""
+        if self.programs:
+            return await self.programs.restart(node)
         old = self._proxy(node)
         settings = proxy_settings.read(self._store)
         self._close(node)
@@ -158,7 +166,7 @@ class NodeRules:
         self._begin(node)
         raw = self._store.get("Node", "", node)
         Recorder(self._store, "kube-proxy", node).event(raw, "Normal", "Starting", "")
-        await self.synced()
+        return await self.synced()
 
     def _proxy(self, node: str) -> KubeProxy:
         if node not in self._proxies:

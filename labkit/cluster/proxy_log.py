@@ -18,6 +18,7 @@ class ProxyLog:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
+        self._rest = bytearray()
         self._lines: deque[str] = deque(maxlen=KEPT)
 
     def say(self, level: str, place: str, message: str, facts: dict[str, Any]) -> None:
@@ -26,6 +27,13 @@ class ProxyLog:
     def unheard(self, address: str, error: OSError) -> None:
         """An address for HTTP cannot be had."""
         self.say(klog.ERROR, "server.go:441", "Failed to start a server", {"address": address, "err": str(error)})
+
+    def take(self, data: bytes) -> None:
+        """What a program wrote that is a proxy: pieces of lines, as they come."""
+        self._rest += data
+        *whole, rest = bytes(self._rest).split(b"\n")
+        self._rest = bytearray(rest)
+        self._lines.extend(f"{line.decode(errors='replace')}\n" for line in whole)
 
     def text(self) -> str:
         return "".join(self._lines)

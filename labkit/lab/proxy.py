@@ -20,6 +20,7 @@ class Proxy:
 
         syncs    how many were `full`, how many `partial`
         refused  the Service ports that the node would not take, with its reason; all others are in force
+        Of a program that was given to the lab there are `program`, `healthy` (it runs), `pid`, `restarts` instead.
         """
         state: dict[str, Any] = self._call("proxy", node=self._node)
         return state
@@ -40,6 +41,9 @@ class Proxy:
 
     def __repr__(self) -> str:
         state = self.state
+        if "program" in state:
+            how = f"running as {state['pid']}" if state["healthy"] else "not running"
+            return f"kube-proxy of {self._node}: {state['program']}, {how}, started again {state['restarts']} times"
         lines = [f"kube-proxy of {self._node}: {state['mode']}, {'healthy' if state['healthy'] else 'late'}"]
         for family, found in state["families"].items():
             last = found["last_sync"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from labkit.proxy.configuration import text
 from labkit.proxy.configuration.defaults import completed, platform
 from labkit.proxy.configuration.fields import GROUP_VERSION, KIND
 from labkit.proxy.configuration.validation import validate
+
+HIDDEN = ("/tmp", "/run", "/var/tmp", "/dev/shm")  # noqa: S108 - not used: a lab has its own in their place
 
 
 def configuration(mode: str, config: Mapping[str, Any] | str | Path | None) -> dict[str, Any]:
@@ -35,6 +38,18 @@ def configuration(mode: str, config: Mapping[str, Any] | str | Path | None) -> d
     if faults := validate(platform(completed(complete)), [told["mode"]]):
         raise LabError(f"proxy_config: {'; '.join(faults)}")
     return told
+
+
+def program(given: str | Path) -> str:
+    """The path of a program that can be run in a lab; empty where none is given. Raises `LabError`."""
+    if not given:
+        return ""
+    path = Path(given).absolute()
+    if not path.is_file() or not os.access(path, os.X_OK):
+        raise LabError(f"kube_proxy is {str(given)!r}: there is no program of this name. Give its whole path")
+    if hidden := next((folder for folder in HIDDEN if path.is_relative_to(folder)), ""):
+        raise LabError(f"kube_proxy is {str(given)!r}: a lab does not see {hidden}. Put the program elsewhere")
+    return str(path)
 
 
 def _content(given: str | Path) -> str:

@@ -10,32 +10,13 @@ import pytest
 import yaml
 from inside import NFT
 from labs import errors, wait_until
+from web import WEB
 
 from labkit import lab
 from labkit.errors import LabError
 from labkit.lab import Lab
 
 CURL = "curl -s -m 5 -w '\\n%{{http_code}} %{{content_type}}' http://{}"
-WEB: list[dict[str, Any]] = [
-    {
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-        "spec": {
-            "replicas": 2, "selector": {"matchLabels": {"app": "web"}},
-            "template": {
-                "metadata": {"labels": {"app": "web"}},
-                "spec": {"containers": [{"name": "c", "image": "agnhost", "args": ["netexec"]}]},
-            },
-        },
-    },
-    {
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
-        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
-    },
-    {
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "client"},
-        "spec": {"containers": [{"name": "c", "image": "busybox", "command": ["sleep", "100000"]}]},
-    },
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=[pytest.param("nft", marks=NFT), "legacy"])
