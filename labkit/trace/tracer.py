@@ -23,6 +23,7 @@ from labkit.trace.capture import Capture, Clock, Seen, Tap, owners
 from labkit.trace.connections import Connections
 from labkit.trace.correlate import Asked
 from labkit.trace.rules import Evaluated, RuleTrace, open_trace
+from labkit.trace.translations import translations
 from labkit.traffic import target
 
 A = TypeVar("A")
@@ -119,7 +120,7 @@ class _Session:
     def path(self, asked: Asked) -> PacketPath:
         reported = [frame for trace in self._traces for frame in trace.frames()]
         born = {place: births.flows for place, births in self._births.items()}
-        with Connections(self._armed, born) as connections:
+        with Connections(self._armed, born, translations(self._armed)) as connections:
             original = partial(connections.original, asked.home)
             packet, frame = correlate.first_packet(asked, self._seen, reported, original)
             flows = connections.of(packet)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from socket import IPPROTO_TCP, IPPROTO_UDP, inet_aton, inet_ntoa
+
+import msgspec
 
 from labkit.proxy.ebpf.plan import Address, Frontend, Kind
 
 SERVICES, BACKENDS, REVERSE_NAT = "cilium_lb4_services_v2", "cilium_lb4_backends_v3", "cilium_lb4_reverse_nat"
 MAGLEV, AFFINITY_MATCH, SOURCE_RANGE = "cilium_lb4_maglev", "cilium_lb_affinity_match", "cilium_lb4_source_range"
 HERE, SOCKETS, FLOWS = "cilium_lxc", "cilium_lb4_reverse_sk", "cilium_ct4_global"
+PINS = "/run/labkit/bpf"  # a folder for each node with its maps; Cilium's is below /sys/fs/bpf
+NETNS, NODE = "labkit_netns", "labkit_node"
+FIRST = bytes(4)  # the one key of NODE
 EXTERNAL, INTERNAL = 0, 1  # scopes
 ACTIVE, TERMINATING = 0, 1
 PROTOCOL = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}
@@ -22,6 +27,16 @@ _KINDS: dict[Kind, int] = {"ClusterIP": 0, "ExternalIPs": 1 << 0, "NodePort": 1 
 _EXT_LOCAL, _AFFINITY, _ROUTABLE, _SOURCE_RANGE = 1 << 2, 1 << 4, 1 << 6, 1 << 7
 _INT_LOCAL, _TWO_SCOPES = 1 << 4, 1 << 5  # of the second byte
 _SERVICE = struct.Struct("=IHHBBH")
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """A connection from outside, as `ip:port`: from whom, to what, where it went, and whom the endpoint sees."""
+
+    protocol: str
+    client: str
+    service: str
+    endpoint: str
+    source: str
 
 
 def service_key(address: Address, scope: int, slot: int) -> bytes:
@@ -98,15 +113,19 @@ def sockets(entries: Mapping[bytes, bytes]) -> dict[tuple[int, str], str]:
     return found
 
 
-def flows(entries: Mapping[bytes, bytes], backends: Mapping[bytes, bytes]) -> dict[tuple[str, str, str], str]:
-    """Protocol, client and address of connections from outside -> their endpoints (struct ipv4_ct_tuple, ct_entry)."""
-    found = {}
+def connections(
+    flows: Mapping[bytes, bytes], backends: Mapping[bytes, bytes], node: Mapping[bytes, bytes]
+) -> Iterator[Connection]:
+    """Those in the map FLOWS (struct ipv4_ct_tuple, struct ct_entry); the other two maps tell what it refers to."""
     names = {number: name for name, number in PROTOCOL.items()}
-    for key, value in entries.items():
-        source, target, sport, dport, protocol, reply = struct.unpack_from("=4s4s2s2sBB", key)
-        if not reply and (backend := backends.get(value[:4])):
-            found[names[protocol], _text(source, sport), _text(target, dport)] = _text(backend[:4], backend[4:6])
-    return found
+    for key, value in flows.items():
+        client, service, sport, dport, protocol, reply = struct.unpack_from("=4s4s2s2sBB", key)
+        if reply or not (backend := backends.get(value[:4])):
+            continue
+        port = value[6:8]
+        seen = _text(node[FIRST], port) if any(port) else _text(client, sport)
+        to = _text(backend[:4], backend[4:6])
+        yield Connection(names[protocol], _text(client, sport), _text(service, dport), to, seen)
 
 
 def _text(ip: bytes, port: bytes) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Set
+from pathlib import Path
 from socket import inet_aton
 
 from labkit.errors import RuleError
@@ -25,7 +26,6 @@ from labkit.proxy.model import PortKey
 
 HOOKS = tuple(f"cil_sock{v}_{hook}" for v in (4, 6) for hook in ("connect", "sendmsg", "recvmsg", "getpeername"))
 CABLE = {"ingress": "cil_from_netdev", "egress": "cil_to_netdev"}
-NETNS, NODE = "labkit_netns", "labkit_node"
 _POD, _OWN = b"\0", b"\1"
 
 
@@ -54,12 +54,13 @@ class EbpfMode:
     def leave(self, path: str) -> None:
         """It is no longer; it may be gone already."""
         if (cookie := self._members.pop(path, b"")) and self._loaded:
-            self._loaded.maps[NETNS].delete([cookie])
+            self._loaded.maps[layout.NETNS].delete([cookie])
 
     def deliveries(self) -> Deliver:
         """By the sockets that the programs remember, and the connections from outside."""
         sockets = layout.sockets(self._maps[layout.SOCKETS].items())
-        flows = layout.flows(self._maps[layout.FLOWS].items(), self._maps[layout.BACKENDS].items())
+        maps = (self._maps[name].items() for name in (layout.FLOWS, layout.BACKENDS, layout.NODE))
+        flows = {(c.protocol, c.client, c.service): c.endpoint for c in layout.connections(*maps)}
 
         def deliver(socket: int, protocol: str, local: str, remote: str) -> str:
             return sockets.get((socket, remote)) or flows.get((protocol, local, remote), "")
@@ -69,6 +70,7 @@ class EbpfMode:
     async def start(self) -> None:
         """Load the programs and let them run, over empty maps."""
         loaded = self._loaded = bpf.Loaded(image(), self.config.ebpf.map_max, ORDER)
+        loaded.pin(Path(layout.PINS, Path(self.path).name))
         for path in self._members:
             self._members[path] = self._enter(path)
         loaded.attach_cgroup(cgroup.own(), *HOOKS)
@@ -93,16 +95,16 @@ class EbpfMode:
 
     def _enter(self, path: str) -> bytes:
         cookie = struct.pack("=Q", bpf.cookie(path))
-        self._maps[NETNS].update({cookie: _OWN if path == self.path else _POD})
+        self._maps[layout.NETNS].update({cookie: _OWN if path == self.path else _POD})
         return cookie
 
     def _name(self, view: View) -> None:
         """What does not depend on Services: the node's address, and its network namespaces."""
-        self._maps[NODE].update({bytes(4): inet_aton(view.node_ip or "0.0.0.0")})
+        self._maps[layout.NODE].update({layout.FIRST: inet_aton(view.node_ip or "0.0.0.0")})
         wanted = {cookie: _OWN if path == self.path else _POD for path, cookie in self._members.items()}
-        found = self._maps[NETNS].items()
-        self._maps[NETNS].update({k: v for k, v in wanted.items() if found.get(k) != v})
-        self._maps[NETNS].delete(found.keys() - wanted.keys())
+        found = self._maps[layout.NETNS].items()
+        self._maps[layout.NETNS].update({k: v for k, v in wanted.items() if found.get(k) != v})
+        self._maps[layout.NETNS].delete(found.keys() - wanted.keys())
 
     def _found(self) -> dict[Entry, bytes]:
         """What the kernel really has."""
