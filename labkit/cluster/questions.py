@@ -128,7 +128,7 @@ class Questions:
             source=msgspec.to_builtins(place),
             nat=self._translators(place),
             url=url,
-            variant=self._rules.variant.value,
+            variant="nft" if self._rules.mode == "nftables" else self._rules.variant.value,
             timeout=timeout,
         )
         return value

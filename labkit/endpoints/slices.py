@@ -26,6 +26,7 @@ from labkit.api.objects import (
     Pod,
     Service,
 )
+from labkit.endpoints import topology
 from labkit.endpoints.packing import MAX_ENDPOINTS, controlled_by, pack
 from labkit.endpoints.pods import addresses, endpoint_ports, family, hostname, reachable, reference, selects
 
@@ -51,12 +52,21 @@ def plan(
     """
     members = [pod for pod in pods if selects(service, pod) and reachable(pod)]
     owned = sorted((s for s in existing if _owned(s, service)), key=lambda s: s.name)
+    auto = topology.auto(service)
     planned: list[EndpointSlice] = []
     for address_type in service.spec.ip_families or ("IPv4",):
-        planned += _family(
-            service, members, nodes, [s for s in owned if s.address_type == address_type], address_type, limit
-        )
+        of_family = [s for s in owned if s.address_type == address_type]
+        there = [topology.bare(s) for s in of_family] if auto else of_family
+        wanted = _family(service, members, nodes, there, address_type, limit)
+        planned += topology.hinted(wanted, of_family, topology.ratios(nodes.values())) if auto else wanted
     return tuple(planned)
+
+
+def obstacles(planned: Sequence[EndpointSlice], nodes: Mapping[str, Node]) -> dict[str, str]:
+    """Why slices have no hints though the Service's annotation asks for them, by IP family; empty where they do."""
+    of_zones = topology.ratios(nodes.values())
+    families = dict.fromkeys(s.address_type for s in planned)
+    return {f: topology.obstacle([s for s in planned if s.address_type == f], of_zones) for f in families}
 
 
 def to_raw(planned: EndpointSlice) -> dict[str, Any]:
@@ -111,11 +121,15 @@ def _endpoint(service: Service, pod: Pod, node: Node | None, found: tuple[str, .
         target_ref=reference(pod),
         node_name=pod.spec.node_name,
         zone=zone,
-        hints=_hints(service.spec.traffic_distribution, pod.spec.node_name, zone) if ready else None,
+        hints=preferred(_distribution(service), pod.spec.node_name, zone) if ready else None,
     )
 
 
-def _hints(distribution: str | None, node: str, zone: str) -> EndpointHints | None:
+def _distribution(service: Service) -> str | None:
+    return None if topology.auto(service) else service.spec.traffic_distribution
+
+
+def preferred(distribution: str | None, node: str, zone: str) -> EndpointHints | None:
     """For whom an endpoint is meant: its own zone, or with PreferSameNode its own node too (KEP-4444, KEP-3015)."""
     if distribution not in ("PreferClose", "PreferSameZone", "PreferSameNode"):
         return None

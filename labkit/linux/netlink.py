@@ -40,14 +40,18 @@ def u32(kind: int, value: int) -> bytes:
 
 def attrs(data: bytes) -> dict[int, bytes]:
     """The attributes in `data` by kind; of a kind that repeats, the last."""
-    found, at = {}, 0
+    return dict(each(data))
+
+
+def each(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The attributes in `data`, kind and value, in order."""
+    at = 0
     while at + 4 <= len(data):
         size, kind = _ATTR.unpack_from(data, at)
         if size < 4:
             break
-        found[kind & 0x3FFF] = data[at + 4 : at + size]
+        yield kind & 0x3FFF, data[at + 4 : at + size]
         at += (size + 3) & ~3
-    return found
 
 
 class Netlink:
@@ -101,6 +105,15 @@ class Netlink:
             self._transact(pending)
         else:
             self._pending.append(item)
+
+    def ask(self, kind: int, body: bytes, what: str) -> bytes:
+        """The body of the one object asked for; ENOENT where there is none."""
+        self._sequence += 1
+        self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, REQUEST, self._sequence, 0) + body)
+        answer, _, found = next(iter(self._messages()))
+        if answer == _ERROR:
+            raise self._refused(what, -struct.unpack_from("=i", found)[0], found)
+        return found
 
     def dump(self, kind: int, body: bytes) -> Iterator[bytes]:
         """Every object of a kind, as message bodies."""

@@ -57,12 +57,17 @@ class UserspaceMode:
             self._host_ip, tuple(self._portals[key] for key in sorted(self._portals)), self._chains.ruleset()
         )
 
+    @property
+    def pid(self) -> int:
+        """Of the process; 0 where there is none."""
+        return self._process.pid if self._process else 0
+
     async def start(self) -> None:
         """Nothing to prepare: a node without Services needs no process."""
 
     async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
         self._host_ip = view.node_ip
-        process, before = self._process, self._open
+        process, before = self._process, dict(self._open)
         if process is None or not process.running:
             process = self._process = await ProxyProcess.start(self.path, self.config.family)
             self._open = {}
