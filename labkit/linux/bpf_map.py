@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Self
 
+from labkit.errors import RuleError
 from labkit.linux.libbpf import check, library
 
 _BATCH = 4096  # entries that are read or written in one call
@@ -42,6 +43,8 @@ class Map:
             result = library().bpf_map_update_batch(self.fd, keys, values, count, None)
             # Linux fetches memory for entries in the background, and may be slower at it than this loop.
             idle = 0 if count.value else idle + 1
+            if result == -errno.E2BIG:
+                raise RuleError(f"an eBPF map is full: {len(rest) - count.value} entries found no room in it")
             if result != -errno.ENOMEM or idle > _PATIENCE:
                 check(result, "take entries of a map")
             del rest[: count.value]

@@ -143,6 +143,20 @@ def test_netfilter_has_no_rule_of_kube_proxy(k: Lab) -> None:
         assert "KUBE-" not in rules
 
 
+def test_the_maps_are_shown_as_cilium_shows_them(k: Lab) -> None:
+    shown = k.node("node-3").run("cilium-dbg bpf lb list", check=True).stdout
+    ip, pods = k.get("svc/web")["spec"]["clusterIP"], {k.get(f"pod/web-{one}")["status"]["podIP"] for one in "ab"}
+    lines = [line.split() for line in shown.splitlines()]
+    (number,) = {line[3] for line in lines if line[:2] == [f"{ip}:80/TCP", "(0)"]}
+    assert [line[2] for line in lines if line[:1] == [f"{ip}:80/TCP"]][1:] == sorted(f"{p}:8080/TCP" for p in pods)
+    assert {line[3] for line in lines if line[:1] == [f"{ip}:80/TCP"]} == {number}
+    assert f"{NODES['node-3']}:30082/TCP (0)" in shown  # policy Local: no endpoint for the outside …
+    assert f"{NODES['node-3']}:30082/TCP (1)" not in shown
+    assert f"{NODES['node-3']}:30082/TCP/i (2)" in shown  # … and both for pods
+    assert "knows one command" in k.node("node-1").run("cilium-dbg status").stderr
+    assert "run cilium-dbg on a node" in k.pod("client").run("cilium-dbg bpf lb list").stderr
+
+
 def test_endpoints_come_and_go(k: Lab) -> None:
     k.apply([pod("web-c", "web", "node-3")])
     k.wait()

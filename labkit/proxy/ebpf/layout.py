@@ -22,11 +22,11 @@ ACTIVE, TERMINATING = 0, 1
 PROTOCOL = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}
 SET = b"\x01"  # the value where only the key counts
 
-_RANDOM, _MAGLEV = 1, 2
-_KINDS: dict[Kind, int] = {"ClusterIP": 0, "ExternalIPs": 1 << 0, "NodePort": 1 << 1, "LoadBalancer": 1 << 5}
-_EXT_LOCAL, _AFFINITY, _ROUTABLE, _SOURCE_RANGE = 1 << 2, 1 << 4, 1 << 6, 1 << 7
-_INT_LOCAL, _TWO_SCOPES = 1 << 4, 1 << 5  # of the second byte
-_SERVICE = struct.Struct("=IHHBBH")
+AT_RANDOM, BY_MAGLEV = 1, 2
+KINDS: dict[Kind, int] = {"ClusterIP": 0, "ExternalIPs": 1 << 0, "NodePort": 1 << 1, "LoadBalancer": 1 << 5}
+EXT_LOCAL, _AFFINITY, _ROUTABLE, _SOURCE_RANGE = 1 << 2, 1 << 4, 1 << 6, 1 << 7
+INT_LOCAL, _TWO_SCOPES = 1 << 4, 1 << 5  # of the second byte
+SERVICE = struct.Struct("=IHHBBH")
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -52,20 +52,20 @@ def slot_of(key: bytes) -> int:
 
 def service(frontend: Frontend, count: int, number: int) -> bytes:
     """Slot 0 of a frontend: struct lb4_service."""
-    algorithm = _MAGLEV if frontend.maglev else _RANDOM
-    flags = _KINDS[frontend.kind]
-    flags |= _EXT_LOCAL if frontend.local and frontend.kind != "ClusterIP" else 0
+    algorithm = BY_MAGLEV if frontend.maglev else AT_RANDOM
+    flags = KINDS[frontend.kind]
+    flags |= EXT_LOCAL if frontend.local and frontend.kind != "ClusterIP" else 0
     flags |= _AFFINITY if frontend.affinity_seconds else 0
     flags |= _ROUTABLE if frontend.routable else 0
     flags |= _SOURCE_RANGE if frontend.ranges else 0
-    more = _INT_LOCAL if frontend.local and frontend.kind == "ClusterIP" else 0
+    more = INT_LOCAL if frontend.local and frontend.kind == "ClusterIP" else 0
     more |= _TWO_SCOPES if frontend.internal is not None else 0
-    return _SERVICE.pack(algorithm << 24 | frontend.affinity_seconds, count, number, flags, more, 0)
+    return SERVICE.pack(algorithm << 24 | frontend.affinity_seconds, count, number, flags, more, 0)
 
 
 def slot(backend: int, number: int) -> bytes:
     """Slots 1 to n, with the number of an endpoint: struct lb4_service."""
-    return _SERVICE.pack(backend, 0, number, 0, 0, 0)
+    return SERVICE.pack(backend, 0, number, 0, 0, 0)
 
 
 def backend_key(number: int) -> bytes:

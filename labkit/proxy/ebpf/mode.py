@@ -7,9 +7,8 @@ through sockets in their namespaces, so that a cgroup for each node would not te
 
 from __future__ import annotations
 
-import asyncio
 import struct
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from pathlib import Path
 from socket import inet_aton
 
@@ -17,7 +16,7 @@ from labkit.errors import RuleError
 from labkit.linux import bpf, cgroup
 from labkit.linux.bpf_map import Map
 from labkit.proxy.config import DEFAULT, ProxyConfig
-from labkit.proxy.ebpf import layout
+from labkit.proxy.ebpf import command, layout
 from labkit.proxy.ebpf.image import image
 from labkit.proxy.ebpf.plan import EbpfPlan
 from labkit.proxy.ebpf.tables import ORDER, Changes, Entry, Tables, changes, of_maps
@@ -70,6 +69,7 @@ class EbpfMode:
     async def start(self) -> None:
         """Load the programs and let them run, over empty maps."""
         loaded = self._loaded = bpf.Loaded(image(), self.config.ebpf.map_max, ORDER)
+        command.provide()
         loaded.pin(Path(layout.PINS, Path(self.path).name))
         for path in self._members:
             self._members[path] = self._enter(path)
@@ -78,11 +78,16 @@ class EbpfMode:
 
     async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
         known, self._known = self._known, False  # unknown while it changes, and after a failure
-        found = self._tables.update(view, changed)
+        try:
+            found = self._tables.update(view, changed if known else None)
+        except RuleError:
+            self._tables = Tables(self.config)  # half updated: from nothing the next time
+            raise
         if changed is None or not known:
-            await asyncio.sleep(0)
             found = changes(self._found(), self._tables.entries)
             self._name(view)
+        if not known:  # after a failure there may be no room but what is deleted makes
+            self._delete(found.deletes)
         self._apply(found)
         self._known = True
         return str(found)
@@ -120,8 +125,11 @@ class EbpfMode:
             name, run[key] = of, value
         if run:
             self._maps[name].update(run)
-        for of, key in wanted.deletes:
-            self._maps[of].delete([key])
+        self._delete(wanted.deletes)
+
+    def _delete(self, entries: Iterable[Entry]) -> None:
+        for name, key in entries:
+            self._maps[name].delete([key])
 
     @property
     def _maps(self) -> dict[str, Map]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from labkit.errors import RuleError
 from labkit.proxy.config import EbpfConfig, ProxyConfig
 from labkit.proxy.ebpf import layout
+from labkit.proxy.ebpf.decode import decode
 from labkit.proxy.ebpf.numbers import Numbers
 from labkit.proxy.ebpf.plan import plan
 from labkit.proxy.ebpf.tables import ORDER, Changes, Entry, Tables, changes
@@ -70,6 +71,7 @@ def test_the_entries_depend_on_the_objects_alone(seed: int) -> None:
     assert without_numbers(entries) == without_numbers(anew.entries)
     wanted = plan(view_of(tracker, NODE), MAGLEV)
     assert (tables.plan().frontends, tables.plan().here) == (wanted.frontends, wanted.here)
+    assert decode(tables.entries, MAGLEV.cluster_cidr) == tables.plan()
 
 
 def test_nothing_is_left_of_what_has_gone() -> None:
