@@ -22,15 +22,17 @@ NESTED = 0x8000
 
 _HEADER = struct.Struct("=IHHII")
 _ATTR = struct.Struct("=HH")
+_PADDING = (b"", bytes(3), bytes(2), bytes(1))
 _ERROR, _DONE = 2, 3
 _SOL_NETLINK, _EXT_ACK, _CAP_ACK = 270, 11, 10
+_AT_ONCE = 100  # messages whose answers fit a socket's buffer that is read only afterwards
 _ERROR_TEXT = 1  # NLMSGERR_ATTR_MSG
 
 
 def attr(kind: int, value: bytes) -> bytes:
     """One attribute, padded to four bytes."""
     size = 4 + len(value)
-    return _ATTR.pack(size, kind) + value + bytes(-size % 4)
+    return _ATTR.pack(size, kind) + value + _PADDING[size & 3]
 
 
 def u32(kind: int, value: int) -> bytes:
@@ -130,15 +132,17 @@ class Netlink:
                     yield answer
 
     def _transact(self, items: list[tuple[int, str, bytes]]) -> None:
-        waiting = {number: what for number, what, _ in items}
-        self._socket.send(b"".join(message + bytes(-len(message) % 4) for _, _, message in items))
         failure: NetlinkError | None = None
-        while waiting:
-            for got, number, body in self._messages():
-                code = -struct.unpack_from("=i", body)[0] if got == _ERROR else 0
-                what = waiting.pop(number, "")
-                if code and failure is None:
-                    failure = self._refused(what, code, body)
+        for first in range(0, len(items), _AT_ONCE):
+            some = items[first : first + _AT_ONCE]
+            waiting = {number: what for number, what, _ in some}
+            self._socket.send(b"".join(message + bytes(-len(message) % 4) for _, _, message in some))
+            while waiting:
+                for got, number, body in self._messages():
+                    code = -struct.unpack_from("=i", body)[0] if got == _ERROR else 0
+                    what = waiting.pop(number, "")
+                    if code and failure is None:
+                        failure = self._refused(what, code, body)
         if failure:
             raise failure
 
