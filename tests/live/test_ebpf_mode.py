@@ -17,7 +17,7 @@ from labkit.errors import RuleError
 from labkit.linux import netns
 from labkit.linux.bpf import Loaded
 from labkit.proxy.config import EbpfConfig, ProxyConfig
-from labkit.proxy.ebpf import layout
+from labkit.proxy.ebpf import PINS, layout
 from labkit.proxy.ebpf.image import image
 from labkit.proxy.mode import View, seen
 
@@ -108,7 +108,7 @@ async def test_programs_act_for_the_sockets_of_their_node_alone() -> None:
 async def test_nothing_is_left_after_the_end() -> None:
     async with started() as bed:
         await bed.mode.sync(view(A, B), None)
-        pins = Path(layout.PINS, "node")
+        pins = Path(PINS, "node")
         assert {pin.name for pin in pins.iterdir()} > {layout.SERVICES, layout.MAGLEV}
         await bed.mode.stop()
         assert not pins.exists()

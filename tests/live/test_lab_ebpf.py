@@ -119,12 +119,20 @@ def test_the_packet_leaves_the_pod_with_the_endpoints_address(k: Lab) -> None:
     assert path.request[0].place == "default/client"
     assert {(hop.packet.dst in pods, hop.packet.dport) for hop in path.request} == {(True, 8080)}
     assert path.rewrites == ()
+    first, chosen = (hit for hit in path.rules if hit.table == "cilium_lb4_services_v2")
+    assert (first.place, first.chain, first.number) == ("node-1", "cil_sock4_connect", 0)
+    assert "[ClusterIP, non-routable]" in first.text
+    to, number = chosen.text.split()[2:4]
+    assert (to, number) == (f"{path.packet.dst}:8080/TCP", first.text.split()[3])
 
 
 def test_a_packet_from_outside_is_followed_through_the_nodes_translation(k: Lab) -> None:
     path = k.trace("internet", f"http://{NODES['node-3']}:30080/hostname")
     there = [(r.place, r.action, r.after.src if r.action == "SNAT" else r.after.dport) for r in path.rewrites][:2]
     assert there == [("node-3", "DNAT", 8080), ("node-3", "SNAT", NODES["node-3"])]
+    hits = [hit for hit in path.rules if hit.table == "cilium_lb4_services_v2"]
+    assert [(hit.place, hit.chain) for hit in hits] == [("node-3", "cil_from_netdev")] * 2
+    assert path.rewrites[0].rule == hits[1].text
     assert path.outcome == "200"
     assert path.request[-1].place in ("default/web-a", "default/web-b")
     assert (path.reply[-1].place, path.reply[-1].packet) == ("internet", path.packet.reversed())

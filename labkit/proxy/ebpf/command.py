@@ -12,7 +12,7 @@ from pathlib import Path
 
 from labkit.linux.bpf_map import Map, Table
 from labkit.linux.iptables import BIN
-from labkit.proxy.ebpf import layout
+from labkit.proxy.ebpf import PINS, layout
 from labkit.proxy.ebpf.decode import decode
 from labkit.proxy.ebpf.tables import ORDER, of_maps
 
@@ -22,7 +22,7 @@ ASKED = ["bpf", "lb", "list"]
 
 def main(argv: list[str]) -> int:
     """Print the list; what else Cilium's program knows is told to be missing."""
-    folder = Path(layout.PINS, os.environ.get("HOSTNAME", ""))
+    folder = Path(PINS, os.environ.get("HOSTNAME", ""))
     if argv != ASKED:
         sys.stderr.write(f"{NAME} of this lab knows one command: {NAME} {' '.join(ASKED)}\n")
         return 1

@@ -14,7 +14,6 @@ from labkit.proxy.ebpf.plan import Address, Frontend, Kind
 SERVICES, BACKENDS, REVERSE_NAT = "cilium_lb4_services_v2", "cilium_lb4_backends_v3", "cilium_lb4_reverse_nat"
 MAGLEV, AFFINITY_MATCH, SOURCE_RANGE = "cilium_lb4_maglev", "cilium_lb_affinity_match", "cilium_lb4_source_range"
 HERE, SOCKETS, FLOWS = "cilium_lxc", "cilium_lb4_reverse_sk", "cilium_ct4_global"
-PINS = "/run/labkit/bpf"  # a folder for each node with its maps; Cilium's is below /sys/fs/bpf
 NETNS, NODE = "labkit_netns", "labkit_node"
 FIRST = bytes(4)  # the one key of NODE
 EXTERNAL, INTERNAL = 0, 1  # scopes

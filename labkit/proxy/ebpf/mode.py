@@ -16,7 +16,7 @@ from labkit.errors import RuleError
 from labkit.linux import bpf, cgroup
 from labkit.linux.bpf_map import Map
 from labkit.proxy.config import DEFAULT, ProxyConfig
-from labkit.proxy.ebpf import command, layout
+from labkit.proxy.ebpf import PINS, command, layout
 from labkit.proxy.ebpf.image import image
 from labkit.proxy.ebpf.plan import EbpfPlan
 from labkit.proxy.ebpf.tables import ORDER, Changes, Entry, Tables, changes, of_maps
@@ -70,7 +70,7 @@ class EbpfMode:
         """Load the programs and let them run, over empty maps."""
         loaded = self._loaded = bpf.Loaded(image(), self.config.ebpf.map_max, ORDER)
         command.provide()
-        loaded.pin(Path(layout.PINS, Path(self.path).name))
+        loaded.pin(Path(PINS, Path(self.path).name))
         for path in self._members:
             self._members[path] = self._enter(path)
         loaded.attach_cgroup(cgroup.own(), *HOOKS)
