@@ -6,13 +6,13 @@ import ctypes
 import errno
 import os
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Self
 
 from labkit.errors import RuleError
 from labkit.linux.libbpf import check, library
 
 _BATCH = 4096  # entries that are read or written in one call
-_PATIENCE = 1000  # attempts without a single entry
 _ARRAY = 2  # enum bpf_map_type
 _FIRST = bytes(4)  # key of an array's first entry
 _LONGEST_KEY = 64
@@ -35,19 +35,14 @@ class Map:
 
     def update(self, entries: Mapping[bytes, bytes]) -> None:
         """Write entries. Raises `RuleError` (a map that is full); those that were written before it stay."""
-        rest, idle = list(entries.items()), 0
-        while rest:
-            some = rest[:_BATCH]
+        rest = iter(entries.items())
+        while some := list(islice(rest, _BATCH)):
             count = ctypes.c_uint32(len(some))
             keys, values = b"".join(k for k, _ in some), b"".join(v for _, v in some)
             result = library().bpf_map_update_batch(self.fd, keys, values, count, None)
-            # Linux fetches memory for entries in the background, and may be slower at it than this loop.
-            idle = 0 if count.value else idle + 1
             if result == -errno.E2BIG:
-                raise RuleError(f"an eBPF map is full: {len(rest) - count.value} entries found no room in it")
-            if result != -errno.ENOMEM or idle > _PATIENCE:
-                check(result, "take entries of a map")
-            del rest[: count.value]
+                raise RuleError(f"an eBPF map is full: {len(some) - count.value} entries found no room in it")
+            check(result, "take entries of a map")
 
     def delete(self, keys: Iterable[bytes]) -> None:
         """Delete entries; one that is not there is passed over."""
