@@ -41,6 +41,7 @@ from labkit.net.place import Place
 from labkit.net.topology import Site, plan
 from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
+from labkit.services.allocator import Ranges
 from labkit.workloads import sources
 from labkit.workloads.disruption.eviction import evict
 from labkit.workloads.nodes.pace import Pace
@@ -83,7 +84,14 @@ class Control:
         tables = iptables.probe(datacenter.places["router"].netns, among)
         iptables.provide(tables)
         self._progress("control plane")
-        self._plane = Plane(wanted.seed, self._work, Pace(wanted.pace), wanted.kept, wanted.synchronous)
+        self._plane = Plane(
+            wanted.seed,
+            self._work,
+            Pace(wanted.pace),
+            wanted.kept,
+            wanted.synchronous,
+            Ranges(node_ports=wanted.node_ports),
+        )
         self._resume(site, wanted.seed)
         self._agents = NodeAgents(self._plane, datacenter, wanted, tables, self.roles, self._work)
         first = datacenter.places[site.machines[0].name]

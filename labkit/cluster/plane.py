@@ -29,7 +29,8 @@ from labkit.endpoints.controllers import EndpointSlices, LegacyEndpoints, Mirror
 from labkit.errors import LabError
 from labkit.net.topology import BALANCED_NETWORK
 from labkit.sandbox.channel import Handler
-from labkit.services.admission import ServiceAdmission
+from labkit.services.admission import DEFAULT, ServiceAdmission
+from labkit.services.allocator import Ranges
 from labkit.services.cloud.controller import ServiceController
 from labkit.workloads import controllers
 from labkit.workloads.admission import register as register_pods
@@ -45,12 +46,20 @@ MOST_REPLICAS = 5000  # a slip of the finger would else keep the lab busy until 
 class Plane:
     """The store with its reconcile loop: whatever changes is settled before control does anything else."""
 
-    def __init__(self, seed: int, work: Work, pace: Pace, kept: str = "", synchronous: str = "NORMAL") -> None:
+    def __init__(
+        self,
+        seed: int,
+        work: Work,
+        pace: Pace,
+        kept: str = "",
+        synchronous: str = "NORMAL",
+        ranges: Ranges = DEFAULT,
+    ) -> None:
         self.store = Store(seed)
         if kept:
             restore(self.store, kept, synchronous)
         self.admission = Admission(self.store)
-        ServiceAdmission(self.store).register(self.admission)
+        ServiceAdmission(self.store, ranges).register(self.admission)
         self._work = work
         self._due = False
         self._later: asyncio.TimerHandle | None = None

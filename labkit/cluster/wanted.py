@@ -12,6 +12,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments of `labkit.lab.start`, which checks them, and what it knows of the sandbox.
 
     nodes, zones, cni, proxy_mode, link, seed, needs, pace   as there; variant: its `iptables`
+    node_ports    first and last port of its `service_node_port_range`
     listener      the descriptor of the API's listening socket on the host, -1 where there is none
     kept          the folder of the lab's state, empty where it is not kept; it comes back with what is in there
     synchronous   "NORMAL", or "FULL" where a file's pages are in this kernel only until they are synced: in a guest
@@ -22,6 +23,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cni: str
     proxy_mode: str
     variant: str
+    node_ports: tuple[int, int]
     link: Mapping[str, Any]
     seed: int
     needs: Sequence[str]

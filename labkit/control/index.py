@@ -18,11 +18,16 @@ def key_of(raw: dict[str, Any]) -> Key:
 
 
 class Index:
-    """Keys of the objects by the values that a function of the object gives."""
+    """Keys of the objects, or those of some kinds, by the values that a function of the object gives."""
 
-    def __init__(self, values: Callable[[dict[str, Any]], Iterable[str]]) -> None:
+    def __init__(self, values: Callable[[dict[str, Any]], Iterable[str]], kinds: frozenset[str] = frozenset()) -> None:
         self._values = values
+        self._kinds = kinds
         self._keys: dict[str, set[Key]] = {}
+
+    def covers(self, kind: str) -> bool:
+        """Whether it is of objects that are kept under this kind."""
+        return not self._kinds or kind in self._kinds
 
     def keys(self, value: str) -> list[Key]:
         """In order, so that what is done with them does not depend on the order of events."""
@@ -31,6 +36,9 @@ class Index:
 
     def move(self, key: Key, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         """The object of `key` was `old` and is `new`; None where there is none."""
+        if old is None and new is not None:
+            self._add(key, self._values(new))
+            return
         before = [] if old is None else list(self._values(old))
         after = [] if new is None else list(self._values(new))
         if before == after:
@@ -39,5 +47,11 @@ class Index:
             self._keys[value].discard(key)
             if not self._keys[value]:
                 del self._keys[value]
-        for value in after:
-            self._keys.setdefault(value, set()).add(key)
+        self._add(key, after)
+
+    def _add(self, key: Key, values: Iterable[str]) -> None:
+        for value in values:
+            if (found := self._keys.get(value)) is None:
+                self._keys[value] = {key}
+            else:
+                found.add(key)

@@ -52,12 +52,13 @@ class Store(Formed):
         self._objects: dict[str, dict[tuple[str, str], Raw]] = {}
         self._created: dict[Key, int] = {}
         self._indexes: dict[str, Index] = {}
+        self._of_kind: dict[str, list[Index]] = {}
         self._watches = Watches()
         self.history = History()
         self._journal: list[Entry] | None = None
         self._keep: Keep | None = None
         self.add_index("namespace", lambda raw: [raw["metadata"].get("namespace", "")])
-        self.add_index("node", lambda raw: [raw["spec"].get("nodeName", "")] if raw["kind"] == "Pod" else [])
+        self.add_index("node", lambda raw: [raw["spec"].get("nodeName", "")], "Pod")
         self.add_index("owner", lambda raw: [ref["uid"] for ref in raw["metadata"].get("ownerReferences", ())])
 
     @property
@@ -76,12 +77,15 @@ class Store(Formed):
 
     def list(self, kind: str, namespace: str | None = None) -> tuple[Raw, ...]:
         """Objects of a kind in order of namespace and name; of all namespaces when None."""
-        found = self._objects.get(kind, {})
-        return tuple(found[place] for place in sorted(found) if namespace is None or place[0] == namespace)
+        found = self._objects.get(kind)
+        if not found:
+            return ()
+        return tuple([found[place] for place in sorted(found) if namespace is None or place[0] == namespace])
 
     def indexed(self, index: str, value: str) -> tuple[Raw, ...]:
         """Objects for which an index has this value, in order of kind, namespace and name."""
-        return tuple(self._objects[kind][place, name] for kind, place, name in self._indexes[index].keys(value))
+        keys = self._indexes[index].keys(value)
+        return tuple([self._objects[kind][place, name] for kind, place, name in keys]) if keys else ()
 
     def as_of(self, kind: str, version: int, namespace: str | None = None) -> tuple[Raw, ...]:
         """What `list` gave at a version, 0 being now. Raises Expired (410) where it is too long ago."""
@@ -213,11 +217,16 @@ class Store(Formed):
         self._watches.dispatch()
         return watch
 
-    def add_index(self, name: str, values: Callable[[Raw], Iterable[str]]) -> None:
-        """Keep an index over all objects: `indexed(name, value)` finds those for which `values` gave the value."""
-        index = self._indexes[name] = Index(values)
-        for raw in (raw for found in self._objects.values() for raw in found.values()):
-            index.move(key_of(raw), None, raw)
+    def add_index(self, name: str, values: Callable[[Raw], Iterable[str]], *kinds: str) -> None:
+        """Keep an index over all objects, or those of some kinds: `indexed(name, value)` finds those for which `values`
+        gave the value.
+        """
+        index = self._indexes[name] = Index(values, frozenset(kinds))
+        self._of_kind.clear()
+        for kind, found in self._objects.items():
+            if index.covers(kind):
+                for place, raw in found.items():
+                    index.move((kind, *place), None, raw)
 
     def _check_namespace(self, kind: str, namespace: str, name: str) -> None:
         """NamespaceLifecycle: what lives in a namespace needs one, and not one that is going."""
@@ -289,7 +298,9 @@ class Store(Formed):
     def _put(self, key: Key, raw: Raw | None) -> None:
         found = self._objects.setdefault(key[0], {})
         old = found.get(key[1:])
-        for index in self._indexes.values():
+        if (indexes := self._of_kind.get(key[0])) is None:
+            indexes = self._of_kind[key[0]] = [index for index in self._indexes.values() if index.covers(key[0])]
+        for index in indexes:
             index.move(key, old, raw)
         self._forms.forget(key)
         if raw is None:

@@ -9,12 +9,13 @@ All keys are `namespace/name` of a Service.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from labkit.api.objects import Endpoints, EndpointSlice, Node, Service
+from labkit.control.recorder import Recorder
 from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
-from labkit.endpoints import legacy, lookup, mirroring, slices
+from labkit.endpoints import legacy, lookup, mirroring, slices, topology
 
 
 class EndpointSlices:
@@ -25,8 +26,10 @@ class EndpointSlices:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._recorder = Recorder(store, "endpoint-slice-controller")
+        self._hinted: set[tuple[str, str]] = set()  # Services, with IP family, whose slices have topology hints
         lookup.add_indexes(store)
-        store.add_index("service", _service_of_slice)
+        store.add_index("service", _service_of_slice, "EndpointSlice")
 
     def keys(self, event: Event) -> Iterable[str]:
         match event.object["kind"]:
@@ -39,6 +42,8 @@ class EndpointSlices:
                 return {key for raw in versions if _manager(raw) == slices.MANAGER for key in _service_of_slice(raw)}
             case _ if event.old is None or _labels(event.old) != _labels(event.object) or event.type == "DELETED":
                 return [service.key for service in self._store.views(Service) if service.spec.selector]
+            case _ if _capacity(event.old) != _capacity(event.object):
+                return [service.key for service in self._store.views(Service) if topology.auto(service)]
         return ()
 
     def reconcile(self, key: str) -> None:
@@ -49,7 +54,24 @@ class EndpointSlices:
         pods = lookup.pods_of(self._store, service)
         nodes = {node.name: node for node in self._store.views(Node)}
         existing = _slices(self._store, key, slices.MANAGER)
-        _write(self._store, existing, slices.plan(service, pods, nodes, existing))
+        planned = slices.plan(service, pods, nodes, existing)
+        _write(self._store, existing, planned)
+        self._tell(service, slices.obstacles(planned, nodes) if topology.auto(service) else {})
+
+    def _tell(self, service: Service, obstacles: Mapping[str, str]) -> None:
+        """Say what became of topology hints. Nothing for a Service that neither wants nor had any."""
+        raw = self._store.get("Service", service.namespace, service.name)
+        for family in service.spec.ip_families or ("IPv4",):
+            had, why = (service.key, family) in self._hinted, obstacles.get(family)
+            if why == "":
+                self._hinted.add((service.key, family))
+                if not had:
+                    said = f"Topology Aware Hints has been enabled, addressType: {family}"
+                    self._recorder.event(raw, "Normal", "TopologyAwareHintsEnabled", said)
+            elif why or had:
+                self._hinted.discard((service.key, family))
+                said = f"{why or 'Topology Aware Hints has been disabled'}, addressType: {family}"
+                self._recorder.event(raw, "Warning", "TopologyAwareHintsDisabled", said)
 
 
 class LegacyEndpoints:
@@ -91,6 +113,7 @@ class Mirroring:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._recorder = Recorder(store, "endpoint-slice-mirroring-controller")
 
     def keys(self, event: Event) -> Iterable[str]:
         if event.object["kind"] != "EndpointSlice":
@@ -104,6 +127,11 @@ class Mirroring:
         planned: Sequence[EndpointSlice] = ()
         if endpoints and mirroring.wanted(endpoints, self._store.view(Service, namespace, name)):
             planned = mirroring.plan(endpoints, existing)
+            if left := mirroring.skipped(endpoints):
+                most = f"A max of {mirroring.MAX_PER_SUBSET} addresses can be mirrored to EndpointSlices per Endpoints"
+                said = f"{most} subset. {left} addresses were skipped"
+                about = self._store.get("Endpoints", namespace, name)
+                self._recorder.event(about, "Warning", "TooManyAddressesToMirror", said)
         _write(self._store, existing, planned)
 
 
@@ -136,6 +164,13 @@ def _manager(raw: Raw) -> str | None:
 def _labels(raw: Raw) -> dict[str, str]:
     labels: dict[str, str] = raw["metadata"].get("labels", {})
     return labels
+
+
+def _capacity(node: Raw) -> tuple[object, object]:
+    """What of a node counts for topology hints."""
+    status = node.get("status", {})
+    ready = [each["status"] for each in status.get("conditions", ()) if each["type"] == "Ready"]
+    return ready, status.get("allocatable", {}).get("cpu")
 
 
 def _key(raw: Raw) -> str:

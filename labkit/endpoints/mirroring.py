@@ -65,6 +65,12 @@ def plan(endpoints: Endpoints, existing: Sequence[EndpointSlice]) -> tuple[Endpo
     return tuple(planned)
 
 
+def skipped(endpoints: Endpoints) -> int:
+    """How many addresses are left out: those of a subset that has too many."""
+    sizes = (len(subset.addresses) + len(subset.not_ready_addresses) for subset in endpoints.subsets)
+    return sum(max(0, size - MAX_PER_SUBSET) for size in sizes)
+
+
 def _slice(
     endpoints: Endpoints,
     base: EndpointSlice | None,

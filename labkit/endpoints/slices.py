@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from labkit.api import objects
+from labkit.api import objects, own
 from labkit.api.objects import (
     Endpoint,
     EndpointConditions,
@@ -26,6 +26,7 @@ from labkit.api.objects import (
     Pod,
     Service,
 )
+from labkit.endpoints import topology
 from labkit.endpoints.packing import MAX_ENDPOINTS, controlled_by, pack
 from labkit.endpoints.pods import addresses, endpoint_ports, family, hostname, reachable, reference, selects
 
@@ -51,12 +52,21 @@ def plan(
     """
     members = [pod for pod in pods if selects(service, pod) and reachable(pod)]
     owned = sorted((s for s in existing if _owned(s, service)), key=lambda s: s.name)
+    auto = topology.auto(service)
     planned: list[EndpointSlice] = []
     for address_type in service.spec.ip_families or ("IPv4",):
-        planned += _family(
-            service, members, nodes, [s for s in owned if s.address_type == address_type], address_type, limit
-        )
+        of_family = [s for s in owned if s.address_type == address_type]
+        there = [topology.bare(s) for s in of_family] if auto else of_family
+        wanted = _family(service, members, nodes, there, address_type, limit)
+        planned += topology.hinted(wanted, of_family, topology.ratios(nodes.values())) if auto else wanted
     return tuple(planned)
+
+
+def obstacles(planned: Sequence[EndpointSlice], nodes: Mapping[str, Node]) -> dict[str, str]:
+    """Why slices have no hints though the Service's annotation asks for them, by IP family; empty where they do."""
+    of_zones = topology.ratios(nodes.values())
+    families = dict.fromkeys(s.address_type for s in planned)
+    return {f: topology.obstacle([s for s in planned if s.address_type == f], of_zones) for f in families}
 
 
 def to_raw(planned: EndpointSlice) -> dict[str, Any]:
@@ -85,6 +95,8 @@ def _family(
             group = groups.setdefault(frozenset(ports), (ports, []))
             group[1].append(_endpoint(service, pod, nodes.get(pod.spec.node_name), found))
 
+    said = ((pod, pod.metadata.annotations.get(own.WEIGHT, "")) for pod in pods)
+    weights = {address: weight for pod, weight in said if weight.isdecimal() for address in addresses(pod)}
     planned: list[EndpointSlice] = []
     spare = list(existing)
     for key, (ports, endpoints) in groups.items():
@@ -93,10 +105,10 @@ def _family(
         for place, content in enumerate(packed):
             if place < len(slices) and content:
                 spare.remove(slices[place])
-                planned.append(_filled(service, slices[place], slices[place].ports, content))
+                planned.append(_filled(service, slices[place], slices[place].ports, content, weights))
             elif content:
-                planned.append(_filled(service, _blank(service, address_type), ports, content))
-    planned = planned or [_filled(service, _blank(service, address_type), (), ())]
+                planned.append(_filled(service, _blank(service, address_type), ports, content, weights))
+    planned = planned or [_filled(service, _blank(service, address_type), (), (), {})]
     # A slice that would go is used again for one that would come: one update instead of two changes.
     return [_renamed(s, spare.pop(0)) if not s.name and spare else s for s in planned]
 
@@ -111,11 +123,15 @@ def _endpoint(service: Service, pod: Pod, node: Node | None, found: tuple[str, .
         target_ref=reference(pod),
         node_name=pod.spec.node_name,
         zone=zone,
-        hints=_hints(service.spec.traffic_distribution, pod.spec.node_name, zone) if ready else None,
+        hints=preferred(_distribution(service), pod.spec.node_name, zone) if ready else None,
     )
 
 
-def _hints(distribution: str | None, node: str, zone: str) -> EndpointHints | None:
+def _distribution(service: Service) -> str | None:
+    return None if topology.auto(service) else service.spec.traffic_distribution
+
+
+def preferred(distribution: str | None, node: str, zone: str) -> EndpointHints | None:
     """For whom an endpoint is meant: its own zone, or with PreferSameNode its own node too (KEP-4444, KEP-3015)."""
     if distribution not in ("PreferClose", "PreferSameZone", "PreferSameNode"):
         return None
@@ -138,14 +154,24 @@ def _blank(service: Service, address_type: str) -> EndpointSlice:
     )
 
 
-def _filled(service: Service, base: EndpointSlice, ports: Ports, endpoints: tuple[Endpoint, ...]) -> EndpointSlice:
-    metadata = msgspec.structs.replace(base.metadata, labels=_labels(service))
+def _filled(
+    service: Service,
+    base: EndpointSlice,
+    ports: Ports,
+    endpoints: tuple[Endpoint, ...],
+    weights: Mapping[str, str],
+) -> EndpointSlice:
+    annotations = {key: value for key, value in base.metadata.annotations.items() if key != own.WEIGHT}
+    given = [f"{address}={weights[address]}" for e in endpoints for address in e.addresses if address in weights]
+    if given:
+        annotations[own.WEIGHT] = ", ".join(given)
+    metadata = msgspec.structs.replace(base.metadata, labels=_labels(service), annotations=annotations)
     return msgspec.structs.replace(base, metadata=metadata, ports=ports, endpoints=endpoints)
 
 
 def _renamed(new: EndpointSlice, old: EndpointSlice) -> EndpointSlice:
-    metadata = msgspec.structs.replace(old.metadata, labels=new.metadata.labels)
-    return msgspec.structs.replace(new, metadata=metadata)
+    own_part = {"labels": new.metadata.labels, "annotations": new.metadata.annotations}
+    return msgspec.structs.replace(new, metadata=msgspec.structs.replace(old.metadata, **own_part))
 
 
 def _owned(existing: EndpointSlice, service: Service) -> bool:

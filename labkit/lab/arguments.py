@@ -12,12 +12,14 @@ from labkit.net.topology import plan
 
 CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
-PROXY_MODES = ("iptables", "nftables", "ebpf", "userspace", "kernelspace")
-MODE_NEEDS = {"ebpf": ("ebpf-cgroup", "ebpf-tc"), "nftables": ("nftables",)}
+PROXY_MODES = ("iptables", "nftables", "ipvs", "ebpf", "userspace", "kernelspace")
+MODE_NEEDS = {"nftables": ("nftables",), "ipvs": ("ipvs", "ipset"), "ebpf": ("ebpf-cgroup", "ebpf-tc")}
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
 PACE = (1, 20)
 LINK = ("bw", "delay", "jitter", "loss", "max_queue_size")
+OWN_PORTS = (10250, 10256)  # of kubelet and kube-proxy
+_PORTS = re.compile(r"(\d{1,5})-(\d{1,5})")
 _TIME = re.compile(r"\d+(\.\d+)?(us|ms|s)")
 
 
@@ -57,6 +59,17 @@ def check_pace(pace: float) -> None:
     slowest, quickest = PACE
     if isinstance(pace, bool) or not isinstance(pace, int | float) or not slowest <= pace <= quickest:
         raise LabError(f"pace is {pace!r}: a number from {slowest} (real) to {quickest} is wanted")
+
+
+def port_range(text: str) -> tuple[int, int]:
+    """First and last port of "30000-32767". Raise `LabError` as `check` does."""
+    found = _PORTS.fullmatch(text) if isinstance(text, str) else None
+    first, last = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= first <= last <= 65535:
+        raise LabError(f"service_node_port_range is {text!r}: two ports such as 30000-32767 are wanted")
+    if first <= OWN_PORTS[1] and last >= OWN_PORTS[0]:
+        raise LabError(f"service_node_port_range is {text!r}: ports 10250 to 10256 are the nodes' own")
+    return first, last
 
 
 def features(cni: str, proxy_mode: str, iptables: str, link: Mapping[str, Any], needs: Sequence[str]) -> list[str]:

@@ -35,6 +35,7 @@ def start(
     memory: int = MEMORY,
     seed: int = 0,
     pace: float = 5.0,
+    service_node_port_range: str = "30000-32767",
     name: str = "lab",
     keep: bool = False,
     progress: Callable[[str], None] | None = None,
@@ -43,8 +44,8 @@ def start(
 
     nodes     1 to 200 machines, spread over `zones` in turn
     cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
-    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default;
-                "ebpf" is Cilium's way, and needs clang
+    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default; "ipvs" comes with a kernel of
+                its own where the machine's has no IPVS; "ebpf" is Cilium's way, and needs clang
     iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
     link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
     sandbox   "namespaces", "uml" (a kernel of its own, User-Mode Linux) or "auto": the first where this machine has it
@@ -54,6 +55,7 @@ def start(
     seed      of names and addresses: the same seed and manifests give the same ones
     pace      how many times sooner than in a real cluster a silent node is given up, and its pods are evicted; 1 is
               real: 50 s, and 300 s more
+    service_node_port_range  the node ports that Services may have, as kube-apiserver's flag of this name
     name      an earlier lab of this name in this process is closed first
     keep      the lab of this name comes back: its objects are kept in a file in the user's state directory
     progress  called with each step in words; without one, a notebook shows a line while it starts
@@ -65,6 +67,7 @@ def start(
     wanted = sandbox or os.environ.get("LABKIT_SANDBOX", "") or "auto"
     arguments.check(nodes, zones, cni, proxy_mode, iptables, link)
     arguments.check_pace(pace)
+    node_ports = arguments.port_range(service_node_port_range)
     arguments.check_sandbox(wanted, memory, needs)
     if proxy_mode == "ebpf":
         from labkit.proxy.ebpf.image import image
@@ -78,6 +81,7 @@ def start(
     asked = {
         "nodes": nodes, "zones": list(zones), "cni": cni, "proxy_mode": proxy_mode, "variant": iptables, "link": link,
         "seed": seed, "needs": arguments.features(cni, proxy_mode, iptables, link, needs), "pace": pace,
+        "node_ports": node_ports,
     }  # fmt: skip
     refused: dict[str, LabError] = {}
     with shown:

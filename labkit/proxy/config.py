@@ -9,6 +9,23 @@ import msgspec
 from labkit.net.rules import Family
 
 
+class IpvsConfig(msgspec.Struct, frozen=True):
+    """The part `ipvs` of KubeProxyConfiguration.
+
+    scheduler      who gets a new connection; empty: "rr"
+    strict_arp     no ARP for Service addresses, as balancers that announce them by ARP themselves need
+    exclude_cidrs  prefixes whose virtual servers are somebody else's, and stay
+    tcp_timeout, tcp_fin_timeout, udp_timeout  seconds that an idle connection is kept; 0: as the kernel has it
+    """
+
+    scheduler: str = ""
+    strict_arp: bool = False
+    exclude_cidrs: tuple[str, ...] = ()
+    tcp_timeout: int = 0
+    tcp_fin_timeout: int = 0
+    udp_timeout: int = 0
+
+
 class Winkernel(msgspec.Struct, frozen=True):
     """Settings of the mode kernelspace. enable_dsr: direct server return: pods see who asks for a cluster IP."""
 
@@ -53,6 +70,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     conntrack_liberal: bool = False
     ebpf: EbpfConfig = EbpfConfig()
     family: Family = "IPv4"
+    ipvs: IpvsConfig = IpvsConfig()
     winkernel: Winkernel = Winkernel()
 
     @property

@@ -23,6 +23,12 @@ def _nftables(path: str, config: ProxyConfig, _: Variant) -> Mode:
     return NftablesMode(path, config)
 
 
+def _ipvs(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+    from labkit.proxy.ipvs.mode import IpvsMode
+
+    return IpvsMode(path, config, variant, fresh=True)
+
+
 def _userspace(path: str, config: ProxyConfig, variant: Variant) -> Mode:
     from labkit.proxy.userspace.mode import UserspaceMode
 
@@ -44,6 +50,7 @@ def _ebpf(path: str, config: ProxyConfig, _: Variant) -> Mode:
 MODES: dict[str, Make] = {
     "iptables": _iptables,
     "nftables": _nftables,
+    "ipvs": _ipvs,
     "ebpf": _ebpf,
     "userspace": _userspace,
     "kernelspace": _kernelspace,

@@ -11,10 +11,19 @@ Source: KEP-3070 (kubernetes/pkg/registry/core/service/ipallocator/ipallocator.g
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-SERVICE_CIDR = "10.96.0.0/12"
+import msgspec
+
+SERVICE_CIDR, SERVICE_CIDR_6 = "10.96.0.0/12", "fd00:10:96::/112"
 FIRST_NODE_PORT, LAST_NODE_PORT = 30000, 32767
+
+
+class Ranges(msgspec.Struct, frozen=True):
+    """What the API server may give out: Service ranges by IP family, the default family first, and node ports."""
+
+    cidrs: Mapping[str, str] = msgspec.field(default_factory=lambda: {"IPv4": SERVICE_CIDR})
+    node_ports: tuple[int, int] = (FIRST_NODE_PORT, LAST_NODE_PORT)
 
 
 def address_band(size: int) -> int:
@@ -42,19 +51,19 @@ def draw(size: int, band: int, taken: Callable[[int], bool], number: int) -> int
 
 
 class AddressRange:
-    """A Service CIDR. Its network and broadcast addresses are never given out."""
+    """A Service CIDR. Its network address, and in IPv4 its broadcast address, are never given out."""
 
     def __init__(self, cidr: str = SERVICE_CIDR) -> None:
-        self.network = ipaddress.IPv4Network(cidr)
+        self.network = ipaddress.ip_network(cidr)
         self._first = int(self.network.network_address) + 1
-        self._size = self.network.num_addresses - 2
+        self._size = self.network.num_addresses - (2 if self.network.version == 4 else 1)
 
     def __contains__(self, address: str) -> bool:
         try:
-            number = int(ipaddress.IPv4Address(address))
-        except ipaddress.AddressValueError:
+            found = ipaddress.ip_address(address)
+        except ValueError:
             return False
-        return self._first <= number < self._first + self._size
+        return found.version == self.network.version and self._first <= int(found) < self._first + self._size
 
     def draw(self, taken: Callable[[str], bool], number: int) -> str | None:
         """A free address; None when all are taken."""
@@ -63,11 +72,23 @@ class AddressRange:
         return None if place is None else self._address(place)
 
     def _address(self, place: int) -> str:
-        return str(ipaddress.IPv4Address(self._first + place))
+        return str(type(self.network.network_address)(self._first + place))
 
 
-def draw_port(taken: Callable[[int], bool], number: int) -> int | None:
-    """A free node port; None when all are taken."""
-    size = LAST_NODE_PORT - FIRST_NODE_PORT + 1
-    place = draw(size, port_band(size), lambda place: taken(FIRST_NODE_PORT + place), number)
-    return None if place is None else FIRST_NODE_PORT + place
+class PortRange:
+    """The ports of all nodes that Services may have, `first` and `last` included."""
+
+    def __init__(self, first: int = FIRST_NODE_PORT, last: int = LAST_NODE_PORT) -> None:
+        self._first = first
+        self._size = last - first + 1
+
+    def __contains__(self, port: int) -> bool:
+        return 0 <= port - self._first < self._size
+
+    def __str__(self) -> str:
+        return f"{self._first}-{self._first + self._size - 1}"
+
+    def draw(self, taken: Callable[[int], bool], number: int) -> int | None:
+        """A free port; None when all are taken."""
+        place = draw(self._size, port_band(self._size), lambda place: taken(self._first + place), number)
+        return None if place is None else self._first + place

@@ -38,7 +38,9 @@ def inherit(spec: Raw, old: Raw) -> None:
         spec.pop("clusterIPs", None)  # the client changed the one and left the other as it was
     if wants_address(spec) and wants_address(old):
         if not spec.get("clusterIP") and not spec.get("clusterIPs"):
-            spec["clusterIP"], spec["clusterIPs"] = old["clusterIP"], old["clusterIPs"]
+            spec["clusterIP"] = old["clusterIP"]
+        if not spec.get("clusterIPs") and spec["clusterIP"] == old["clusterIP"]:
+            spec["clusterIPs"] = list(old["clusterIPs"])
     elif wants_address(old):
         _drop_unchanged(spec, old, "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
         spec.pop("clusterIPs", None)
@@ -57,12 +59,28 @@ def inherit(spec: Raw, old: Raw) -> None:
 
 def immutable(new: Raw, old: Raw | None) -> Iterator[Problem]:
     """What an update of a Service may not do."""
-    if old is None or not (wants_address(new["spec"]) and wants_address(old["spec"])):
+    if old is None:
         return
-    addresses = new["spec"].get("clusterIPs", [])
-    if addresses[:1] != old["spec"].get("clusterIPs", [])[:1]:
-        remedy = "Delete the Service and create it anew, or leave clusterIP as it is."
-        yield invalid("spec.clusterIPs[0]", addresses, "may not change once set", remedy)
+    after, before = new["spec"], old["spec"]
+    if wants_address(after) and wants_address(before):
+        yield from _kept("clusterIPs", after, before, "clusterIP")
+        yield from _kept("ipFamilies", after, before, "ipFamily")
+    if after.get("type") == before.get("type") == "LoadBalancer":
+        name = after.get("loadBalancerClass")
+        if name != before.get("loadBalancerClass"):
+            remedy = "Delete the Service and create it anew, or leave its class as it is."
+            yield invalid("spec.loadBalancerClass", name, "may not change once set", remedy)
+
+
+def _kept(field: str, after: Raw, before: Raw, what: str) -> Iterator[Problem]:
+    """Neither of two may change; a second one may come, and go where the policy says so."""
+    if after.get("clusterIP") == before.get("clusterIP") == "None" and not after.get("selector"):
+        return  # headless, without a selector: anything goes
+    new, old = after.get(field) or [], before.get(field) or []
+    for index, value in enumerate(old[: max(1, len(new))]):
+        if index >= len(new) or new[index] != value:
+            remedy = f"Delete the Service and create it anew, or leave {what} as it is."
+            yield invalid(f"spec.{field}[{index}]", new, "may not change once set", remedy)
 
 
 def _drop_unchanged(spec: Raw, old: Raw, *fields: str) -> None:

@@ -14,6 +14,7 @@ from packetflow import NODE, Case
 Expected = dict[str, Any]
 UNTOUCHED: Expected = {"verdict": "UNTOUCHED"}
 DROP: Expected = {"verdict": "DROP"}
+REFUSED: Expected = {"verdict": "REJECT"}
 
 
 def expected(mode: str, case: Case) -> Expected:
@@ -22,6 +23,8 @@ def expected(mode: str, case: Case) -> Expected:
     match mode:
         case "ebpf":
             return _ebpf(case, wanted)
+        case "ipvs":
+            return next((table[str(case)] for table in IPVS.values() if str(case) in table), wanted)
         case "userspace":
             return _userspace(str(case), wanted)
         case "kernelspace":
@@ -85,6 +88,22 @@ EBPF: Mapping[str, Mapping[str, Expected]] = {
     "the outside has no way to cluster IPs": dict.fromkeys([f"masq-base-{n}" for n in ("08", "18", "28")], DROP),
     "nothing stands in the way of a health check's port": dict.fromkeys(
         ["healthcheck-nodeport-01", "overall-06"], UNTOUCHED
+    ),
+}
+
+IPVS: Mapping[str, Mapping[str, Expected]] = {
+    "cluster IPs are addresses of the node, and it refuses what they have no port for": dict.fromkeys(
+        ["clusterip-09", "clusterip-11"], REFUSED
+    ),
+    "NodePorts do not answer on loopback": dict.fromkeys(
+        ["np-ipt-v4-04", "masq-base-06", "masq-base-16", "masq-base-26"], UNTOUCHED
+    ),
+    "with externalTrafficPolicy Local, pods and the node have this node's endpoints only": {
+        **dict.fromkeys(["etp-local-02", "etp-local-04", "etp-local-06"], _to("10.180.2.1:80", masquerade=False)),
+        **dict.fromkeys(["masq-base-12", "masq-base-13", "masq-base-17"], _to("10.180.0.2:80", masquerade=False)),
+    },
+    "where it has none, everybody is sent to the others, unmasqueraded": dict.fromkeys(
+        ["overall-04", "overall-05"], _to("10.180.0.2:80", masquerade=False)
     ),
 }
 

@@ -39,6 +39,10 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "np-ipt-v6": "the maps are IPv4's",
         "np-ipt-v6-nolo": "the maps are IPv4's",
     },
+    "ipvs": {
+        "np-nft-v4": "NodePorts answer on every local address",
+        "np-nft-v6": "NodePorts answer on every local address",
+    },
     "userspace": {
         "np-nft-v4": "NodePorts answer on every local address",
         "np-nft-v6": "NodePorts answer on every local address",
@@ -53,6 +57,7 @@ LIKE: Mapping[str, str] = {
     "iptables": "iptables",
     "nftables": "nftables",
     "ebpf": "iptables",
+    "ipvs": "iptables",
     "userspace": "iptables",
     "kernelspace": "iptables",
 }

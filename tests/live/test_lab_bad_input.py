@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from labs import SHOP, errors, places
 
+from labkit import lab
 from labkit.errors import CommandError, LabError, ManifestError, NotFound, WaitTimeout
 from labkit.lab import Lab
 
@@ -203,3 +204,16 @@ def test_numbers_that_make_no_sense(shop: Lab) -> None:
 
 def test_apply_again_changes_nothing(shop: Lab) -> None:
     assert set(shop.apply(SHOP)["RESULT"]) == {"unchanged"}
+
+
+def test_a_range_of_two_node_ports_is_exhausted_by_two() -> None:
+    with lab.start(nodes=1, name="two ports", service_node_port_range="31000-31001") as k:
+        for name in ("a", "b"):
+            k.apply(SERVICE + f"metadata: {{name: {name}}}\nspec: {{type: NodePort, ports: [{{port: 80}}]}}\n")
+        given = {k.get(f"svc/{name}")["spec"]["ports"][0]["nodePort"] for name in ("a", "b")}
+        assert given == {31000, 31001}
+        third = SERVICE + "metadata: {name: c}\nspec: {type: NodePort, ports: [{port: 80}]}\n"
+        assert "failed to allocate a nodePort: range is full" in refused(k, third)[0]
+        k.delete("svc/a")
+        k.apply(third)
+        assert k.get("svc/c")["spec"]["ports"][0]["nodePort"] in given

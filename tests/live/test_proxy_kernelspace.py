@@ -65,6 +65,7 @@ async def test_connections_go_as_hns_would_send_them(variant: str) -> None:
     await mode.stop()
 
 
+@pytest.mark.sandbox("namespaces")  # the other one's iptables-legacy is this one's
 @VARIANTS
 @in_sandbox
 async def test_changes_and_repairs_leave_the_rules_of_a_fresh_start(variant: str) -> None:

@@ -72,6 +72,10 @@ async def test_connections_go_round_through_the_process(variant: str) -> None:
     assert len({server for server, _ in kept}) == 1, "a client of UDP has one endpoint until it is silent"
     assert await bed.ask(bed.client, EMPTY, 80) == ()
 
+    client, own = f"{CLIENT}:45000", next(p for p in mode.plan.portals if p.frontend.name == "shop/dns").proxy_port
+    passed_on = await mode.relayed("udp", [(client, f"{GATEWAY}:{own}"), (client, f"{GATEWAY}:1")])
+    assert passed_on == [f"{kept[0][0]}:8080", ""], "the process knows where it went"
+
     counters = await mode.counters()
     assert (counters["shop/web/tcp"].accepted, counters["shop/web/tcp"].failed) == (6 + 5 * 3, 0)
     assert (counters["shop/empty/tcp"].accepted, counters["shop/empty/tcp"].failed) == (1, 1)

@@ -24,7 +24,7 @@ NODE_1, FAR = "172.18.1.11", "10.244.3.4"
 async def test_model_and_kernel_agree() -> None:
     bed = Bed("ptp", Variant.NFT, "nftables")
     await bed.serve(masquerading=False)
-    tracer, plan = Tracer(bed.variant), bed.proxies["node-1"].plan
+    tracer, plan = Tracer(bed.variant), bed.modes["node-1"].plan
     flows = [("client", address, 80) for address in (*SERVICES.values(), EMPTY, FAR)]
     unused = ("client", SERVICES["far"], 81)  # no Service has that port
     for source, address, port in (*flows, unused, ("node-1", SERVICES["far"], 80), ("internet", NODE_1, NODE_PORT)):
@@ -71,7 +71,7 @@ async def test_rules_that_changed_while_a_packet_was_traced() -> None:
         await bed.request("client", SERVICES["far"], 80)()
         rules.drain()
         assert rules.hits(lambda frame: frame.packet.dst == SERVICES["far"])
-        await bed.proxies["node-1"].stop()
+        await bed.modes["node-1"].stop()
         assert not any(table == "kube-proxy" for table, _ in nfttrace.handles(bed.places["node-1"].netns))
         with pytest.raises(TraceError, match="were changed while the packet was traced"):
             rules.hits(lambda frame: frame.packet.dst == SERVICES["far"])

@@ -51,7 +51,7 @@ class Bed:
     def __init__(self, cni: str, variant: Variant, mode: str = "iptables") -> None:
         random.seed(1)
         self.variant, self.mode = variant, mode
-        self.proxies: dict[str, Mode] = {}
+        self.modes: dict[str, Mode] = {}
         self.site = plan(3, ["a", "b"])
         self.datacenter = DataCenter(self.site, {})
         for name, ways in routes.plan(self.site).items():
@@ -91,7 +91,7 @@ class Bed:
                 metadata=ObjectMeta(name=machine.name, labels={"topology.kubernetes.io/zone": machine.zone}),
                 status=NodeStatus(addresses=(NodeAddress(type="InternalIP", address=machine.address),)),
             )
-            proxy = self.proxies[machine.name] = MODES[self.mode](path, ProxyConfig(), self.variant)
+            proxy = self.modes[machine.name] = MODES[self.mode](path, ProxyConfig(), self.variant)
             await proxy.start()
             await proxy.sync(seen(*self._objects(), node), None)
         loop = asyncio.get_running_loop()
@@ -132,6 +132,8 @@ class Bed:
                     return {"status": None, "error": f"timed out after {timeout:g} s", "local": local}
                 except OSError as error:
                     return {"status": None, "error": f"connection refused ({error})", "local": local}
+            if not data:
+                return {"status": None, "error": "closed without an answer", "local": local}
             return {"status": int(data.split()[1]) if stream else None, "error": "", "local": local}
 
         return once

@@ -35,11 +35,16 @@ class NodeSpec(Base, frozen=True):
 class NodeStatus(Base, frozen=True):
     addresses: tuple[NodeAddress, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    allocatable: dict[str, str] = {}
 
 
 class Node(Object, frozen=True):
     spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
+
+    @property
+    def ready(self) -> bool:
+        return any(condition.type == "Ready" and condition.status == "True" for condition in self.status.conditions)
 
     @property
     def internal_ip(self) -> str:

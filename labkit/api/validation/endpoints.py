@@ -43,9 +43,22 @@ def _endpoint(item: dict[str, Any], path: str, family: str | None) -> Iterator[P
         yield from syntax.checked(f"{path}.nodeName", item["nodeName"], syntax.dns_subdomain)
     if item.get("zone"):
         yield from syntax.checked(f"{path}.zone", item["zone"], syntax.label_value)
-    zones = (item.get("hints") or {}).get("forZones") or []
-    if len(zones) > MAX_HINTS:
-        yield too_many(f"{path}.hints.forZones", len(zones), MAX_HINTS)
+    hints = item.get("hints") or {}
+    for field, check in (("forZones", syntax.label_value), ("forNodes", syntax.dns_subdomain)):
+        yield from _hints(hints.get(field) or [], f"{path}.hints.{field}", check)
+
+
+def _hints(items: list[dict[str, Any]], path: str, check: syntax.Check) -> Iterator[Problem]:
+    if len(items) > MAX_HINTS:
+        yield too_many(path, len(items), MAX_HINTS)
+        return
+    names: set[str] = set()
+    for index, item in enumerate(items):
+        name = item.get("name") or ""
+        if name in names:
+            yield duplicate(f"{path}[{index}].name", name)
+        names.add(name)
+        yield from syntax.checked(f"{path}[{index}].name", name, check)
 
 
 def _address(address: str, path: str, family: str | None) -> Iterator[Problem]:

@@ -10,7 +10,6 @@ from labkit.api.validation import meta, numbers, syntax
 
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 POLICIES = ("Cluster", "Local")
-NODE_PORTS = (30000, 32767)
 MAX_AFFINITY_SECONDS = 86400
 KUBELET_PORT = 10250
 
@@ -94,11 +93,6 @@ def _ports(spec: Spec) -> Iterator[Problem]:
         if spec["type"] == "ClusterIP":
             remedy = "Remove nodePort, or make the type NodePort."
             yield forbidden(f"{path}.nodePort", "may not be used when `type` is 'ClusterIP'", remedy)
-        elif not NODE_PORTS[0] <= node_port <= NODE_PORTS[1]:
-            detail = (
-                f"provided port is not in the valid range. The range of valid ports is {NODE_PORTS[0]}-{NODE_PORTS[1]}"
-            )
-            yield invalid(f"{path}.nodePort", node_port, detail, "Choose one of these, or leave it out.")
         if (port["protocol"], node_port) in node_ports:
             yield duplicate(f"{path}.nodePort", node_port)
         node_ports.add((port["protocol"], node_port))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 
 from labkit.errors import LabError, RuleError
 from labkit.linux import conntrack
@@ -98,6 +98,11 @@ class UserspaceMode:
     async def counters(self) -> dict[str, Counters]:
         """What went through the process, by `ns/service:port/protocol`; nothing where there is none."""
         return await self._process.counters() if self._process and self._process.running else {}
+
+    async def relayed(self, protocol: str, asked: Sequence[tuple[str, str]]) -> list[str]:
+        if self._process is None or not self._process.running:
+            return [""] * len(asked)
+        return await self._process.relayed(protocol, asked)
 
     async def _opened(self, process: ProxyProcess, view: View, keys: Iterable[PortKey]) -> dict[PortKey, Block | None]:
         """Have the process serve these ports as they are now; their rules, None for those that have gone."""

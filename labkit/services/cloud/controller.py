@@ -39,7 +39,7 @@ class ServiceController:
         self._told: dict[str, list[tuple[str, str]]] = {}  # what has changed about a Service, to be said of it
         self._moved: set[str] = set()  # those that have other hosts than before, and are else as they were
         self._retries: dict[str, float] = {}
-        store.add_index(INDEX, lambda raw: [HELD] if standing(raw) else [])
+        store.add_index(INDEX, lambda raw: [HELD] if standing(raw) else [], "Service")
 
     def keys(self, event: Event) -> Iterable[str]:
         if event.object["kind"] == "Node":
@@ -98,14 +98,13 @@ class ServiceController:
 
     def _release(self, raw: Raw) -> None:
         held = balancer.FINALIZER in raw["metadata"].get("finalizers", ())
-        if not held and not standing(raw):
+        if not held:
             return
+        self._recorder.event(raw, "Normal", "DeletingLoadBalancer", "Deleting load balancer")
         if standing(raw):
-            self._recorder.event(raw, "Normal", "DeletingLoadBalancer", "Deleting load balancer")
             raw = self._write_status(raw, [])
         self._recorder.event(raw, "Normal", "DeletedLoadBalancer", "Deleted load balancer")
-        if held:
-            self._store.update(*_place(raw), _let_go)
+        self._store.update(*_place(raw), _let_go)
 
     def _addresses(self, service: Service) -> tuple[str, ...]:
         """One for each IP family of the Service. Raises `LabError`."""

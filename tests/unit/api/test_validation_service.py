@@ -68,8 +68,6 @@ def test_good(spec: dict[str, Any]) -> None:
          "Invalid value: 70000: must be between 1 and 65535, inclusive"),
         ({"ports": [port(nodePort=30080)]}, "spec.ports[0].nodePort",
          "Forbidden: may not be used when `type` is 'ClusterIP'"),
-        ({"type": "NodePort", "ports": [port(nodePort=80)]}, "spec.ports[0].nodePort",
-         "Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767"),
         ({"type": "NodePort", "ports": [port(name="a", nodePort=30080), port(name="b", port=81, nodePort=30080)]},
          "spec.ports[1].nodePort", "Duplicate value: 30080"),
         ({"type": "Nodeport", "ports": [port()]}, "spec.type",

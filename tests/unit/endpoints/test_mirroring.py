@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from labkit.api.objects import Endpoints, view
-from labkit.endpoints.mirroring import MANAGER, plan, wanted
+from labkit.endpoints.mirroring import MANAGER, plan, skipped, wanted
 
 SUBSET = {
     "addresses": [{"ip": "192.0.2.1"}, {"ip": "2001:DB8::1"}],
@@ -85,3 +85,9 @@ def test_subsets_of_the_same_ports_join_and_a_thousand_is_the_most():
 def test_wanted(service, metadata, selector, expected):
     assert wanted(endpoints(SUBSET, **metadata), service(selector=selector)) is expected
     assert wanted(endpoints(SUBSET, **metadata), None) is False
+
+
+def test_how_many_are_left_out():
+    many = [{"ip": f"10.0.{n // 250}.{n % 250 + 1}"} for n in range(1003)]
+    assert skipped(endpoints({"addresses": many[:1002], "notReadyAddresses": many[1002:]}, SUBSET)) == 3
+    assert skipped(endpoints(SUBSET)) == 0

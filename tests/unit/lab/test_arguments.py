@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from labkit.errors import LabError
-from labkit.lab.arguments import PROXY_MODES, check
+from labkit.lab.arguments import PROXY_MODES, check, port_range
 
 GOOD: dict[str, Any] = {
     "nodes": 3,
@@ -55,3 +55,20 @@ def test_takes_what_makes_sense(changed: dict[str, Any]) -> None:
 def test_says_what_an_argument_may_be(changed: dict[str, Any], told: str) -> None:
     with pytest.raises(LabError, match=f"^{re.escape(told)}$"):
         check(**{**GOOD, **changed})
+
+
+def test_a_range_of_node_ports() -> None:
+    assert port_range("30000-32767") == (30000, 32767)
+    assert port_range("30000-30000") == (30000, 30000)
+
+
+@pytest.mark.parametrize("text", ["", "30000", "30001-30000", "0-10", "60000-65536", "a-b", "30000-30001 ", None])
+def test_what_is_no_range_of_ports(text: Any) -> None:
+    told = f"service_node_port_range is {text!r}: two ports such as 30000-32767 are wanted"
+    with pytest.raises(LabError, match=f"^{re.escape(told)}$"):
+        port_range(text)
+
+
+def test_ports_that_nodes_need_themselves() -> None:
+    with pytest.raises(LabError, match="ports 10250 to 10256 are the nodes' own"):
+        port_range("10000-20000")

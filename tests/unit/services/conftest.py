@@ -9,14 +9,16 @@ from labkit.control.admission import Admission
 from labkit.control.namespaces import create_initial
 from labkit.control.store import Store
 from labkit.services.admission import ServiceAdmission
+from labkit.services.allocator import Ranges
 
 Raw = dict[str, Any]
 
 
-def new_admission(cidr: str = "10.96.0.0/12", seed: int = 1) -> Admission:
-    store = Store(seed)
+def new_admission(ports: tuple[int, int] = (30000, 32767), **cidrs: str) -> Admission:
+    """`cidrs`: the Service range of each IP family, the default family first."""
+    store = Store(1)
     admission = Admission(store)
-    ServiceAdmission(store, cidr).register(admission)
+    ServiceAdmission(store, Ranges(cidrs or {"IPv4": "10.96.0.0/12"}, ports)).register(admission)
     create_initial(admission)
     return admission
 
@@ -29,7 +31,19 @@ def admission() -> Admission:
 @pytest.fixture
 def small() -> Admission:
     """With a range of six addresses."""
-    return new_admission("10.0.0.0/29")
+    return new_admission(IPv4="10.0.0.0/29")
+
+
+@pytest.fixture
+def two_ports() -> Admission:
+    """With a range of two node ports."""
+    return new_admission((30000, 30001))
+
+
+@pytest.fixture
+def dual() -> Admission:
+    """With both IP families."""
+    return new_admission(IPv4="10.96.0.0/12", IPv6="fd00:10:96::/112")
 
 
 @pytest.fixture

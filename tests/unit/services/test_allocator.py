@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.services.allocator import AddressRange, address_band, draw, draw_port, port_band
+from labkit.services.allocator import AddressRange, PortRange, address_band, draw, port_band
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_membership():
 
 
 def test_ports():
-    assert draw_port(lambda port: False, 0) == 30086
-    assert draw_port(lambda port: False, 2768 - 86 - 1) == 32767
-    assert draw_port(lambda port: port >= 30086, 5) == 30005
-    assert draw_port(lambda port: True, 5) is None
+    assert PortRange().draw(lambda port: False, 0) == 30086
+    assert PortRange().draw(lambda port: False, 2768 - 86 - 1) == 32767
+    assert PortRange().draw(lambda port: port >= 30086, 5) == 30005
+    assert PortRange().draw(lambda port: True, 5) is None
 
 
 @given(st.integers(1, 60), st.data(), st.integers(0, 2**64 - 1))

@@ -293,9 +293,8 @@ def test_prints_as_nft_lists_it() -> None:
     text = str(table)
     assert text.startswith('table ip kube-proxy {\n\tcomment "rules for kube-proxy"\n\tset cluster-ips {\n')
     assert "\tchain filter-prerouting-pre-dnat {\n\t\ttype filter hook prerouting priority dstnat - 10; policy" in text
-    assert (
-        "\tchain nat-output {\n\t\ttype nat hook output priority -100; policy accept;\n\t\tjump services\n\t}" in text
-    )
+    hook = "type nat hook output priority -100; policy accept;"
+    assert f"\tchain nat-output {{\n\t\t{hook}\n\t\tjump services\n\t}}" in text
     said = 'comment "helper for @no-endpoint-services / @no-endpoint-nodeports"'
     assert text.endswith(f"\tchain reject-chain {{\n\t\t{said}\n\t\treject\n\t}}\n}}\n")
     assert str(Table("ip6", "empty", chains=(Chain("c"),))) == "table ip6 empty {\n\tchain c {\n\t}\n}\n"
