@@ -250,8 +250,8 @@ async def test_a_refused_change_is_named_and_healed_by_the_next() -> None:
 
 
 @in_sandbox
-def test_the_benchmark_measures_it_beside_nft() -> None:
-    found = nftables(20)
+async def test_the_benchmark_measures_it_beside_nft() -> None:
+    found = await nftables(20)
     assert list(found) == ["load", "change", "nft load", "nft change"]
     assert all(seconds > 0 for seconds in found.values())
 
