@@ -35,24 +35,26 @@ def ports(ends: range, others: int = 0, **more: Any) -> View:
     return View(found, [*found], len(found) * len(ends), "this-node", "", (NODE,))
 
 
-def packet(client: int, port: int, dport: int = 80) -> Packet:
-    return Packet(f"10.244.1.{client}", "10.96.0.20" if dport == 80 else NODE, "TCP", port, dport)
+def packet(client: int, port: int, dport: int = 80, service: int = 0) -> Packet:
+    to = f"10.96.0.{service + 20}" if dport == 80 else NODE
+    return Packet(f"10.244.99.{client}", to, "TCP", port, dport)
 
 
 @in_sandbox
 async def test_every_packet_finds_an_endpoint_while_endpoints_are_replaced() -> None:
-    """In many transactions, as where a small buffer allows no large ones."""
+    """In many transactions, as where a small buffer allows no large ones: each of them leaves all Services whole."""
     bed, sent = PacketBed([NODE]), 0
-    mode = NftablesMode(bed.path, CONFIG, most=6000)
+    mode = NftablesMode(bed.path, CONFIG, most=2500)
     await mode.sync(ports(range(1, 11), others=20), None)
     for step in range(8):
         view = ports(range(1 + 5 * step, 11 + 5 * step), others=20 + step % 2)
         changing = asyncio.create_task(mode.sync(view, None if step % 4 == 3 else view.ports.keys() | {LAST}))
         while not changing.done() or sent < 10:
-            for one in (packet(2, 10000 + sent), packet(3, 10000 + sent, 30080)):
+            which = sent % 20
+            for one in (packet(2, 10000 + sent, service=which), packet(3, 10000 + sent, 30080 + which)):
                 fate = bed.fate(one, from_node=False)
                 assert fate.verdict == "DNAT", (step, one, fate)
-                assert fate.to.startswith("10.244.0."), fate
+                assert fate.to.startswith(f"10.244.{which}."), fate
             sent += 1
             await asyncio.sleep(0)
         await changing
@@ -73,7 +75,7 @@ async def test_a_client_keeps_its_endpoint() -> None:
     held = {one.name: _clients(bed.path, one.name) for one in mode.plan.sets if one.name.startswith("affinity-")}
     assert sum(map(len, held.values())) == len(first)
     for client, to in first.items():
-        remembered = {name for name, clients in held.items() if f"10.244.1.{client}" in clients}
+        remembered = {name for name, clients in held.items() if f"10.244.99.{client}" in clients}
         assert predict(mode.plan, packet(client, 10004), remembered=remembered).to == {to: 1.0}
     assert await mode.sync(view, None) == "", "whom packets remember is not kube-proxy's to change"
     assert await mode.sync(view, view.ports.keys()) == ""
