@@ -51,7 +51,7 @@ FEATURES = (
         notebooks=EVERY,
         instead="iptables-legacy",
     ),
-    Feature("nftables", "kube-proxy in nftables mode", "sudo modprobe nf_tables"),
+    Feature("nftables", "kube-proxy in nftables mode", "sudo modprobe nf_tables", r'proxy_mode="nftables"'),
     Feature("ipset", "sets of addresses in rules", "sudo modprobe ip_set"),
     Feature("ipvs", "kube-proxy in IPVS mode", "sudo modprobe ip_vs"),
     Feature("htb", "links of limited bandwidth", "sudo modprobe sch_htb", r'"bw":'),
