@@ -16,11 +16,12 @@ from labkit.cluster.work import Work
 from labkit.cni import masquerade
 from labkit.control.store import Store
 from labkit.control.watch import Event
+from labkit.errors import NotFound
 from labkit.linux import iptables
 from labkit.linux.iptables import Variant
 from labkit.net.place import Place
 from labkit.proxy.config import ProxyConfig
-from labkit.proxy.mode import KnowsPods, Relays, view_of
+from labkit.proxy.mode import KnowsPods, Relays, Shows, view_of
 from labkit.proxy.model import PortKey
 from labkit.proxy.modes import MODES
 from labkit.proxy.proxier import Proxier
@@ -104,6 +105,18 @@ class NodeRules:
                 ends = await mode.relayed(protocol, [(row["local"], row["server"]) for row in found])
                 for row, end in zip(found, ends, strict=True):
                     row["server"] = end or row["server"]
+
+    async def show(self, node: str, command: str) -> str:
+        """What a node's kube-proxy has made, as its mode's tool prints it; `command`: one of the mode's own.
+
+        Raises `NotFound` for a command that it has not.
+        """
+        mode = self._proxiers[node].mode
+        if not command:
+            return str(mode.plan)
+        if not isinstance(mode, Shows):
+            raise NotFound(f"kube-proxy in {self.mode} mode prints its plan alone: ask without {command!r}")
+        return await mode.show(command)
 
     def _heard(self, event: Event) -> None:
         gone = event.type == "DELETED"

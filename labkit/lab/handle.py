@@ -108,6 +108,17 @@ class Node(Handle):
         """
         self._call("fail_node", name=self.name)
 
+    def proxy(self, command: str = "") -> str:
+        """What the node's kube-proxy has planned, as the tool of its mode prints it: `iptables-save`, `hnsdiag` …
+
+        command   in kernelspace mode, what a Windows node would be asked: "Get-HnsPolicyList", "Get-HnsEndpoint",
+                  "hnsdiag list loadbalancers -d", "vfpctrl /list-rule"; in userspace mode "counters"
+
+        Raises `NotFound` for another one.
+        """
+        text: str = self._call("proxy", node=self.name, command=command)
+        return text
+
     def recover(self) -> None:
         """Put the cable back; the node reports at once."""
         self._call("recover_node", name=self.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from labs import BOOKINFO, SHOP, alive, descendants, errors, places, wait_until
 
 from labkit import lab
+from labkit.errors import NotFound
 from labkit.lab import Lab
 
 NODE_PORT = 30080
@@ -65,6 +67,16 @@ def test_every_way_to_a_service(running: tuple[str, Lab]) -> None:
 
     text = " ".join(k.rules("node-1", "web-outward", namespace="shop")["RULE"])
     assert f"--dport {NODE_PORT}" in text and ("REDIRECT" if mode == "userspace" else "statistic") in text
+
+    plan = node.proxy()
+    if mode == "userspace":
+        assert f"--dport {NODE_PORT} -j REDIRECT" in plan
+        assert re.search(r"^shop/web/tcp +\d+", k.node("node-1").proxy("counters"), re.M)
+    else:
+        assert plan.startswith("ID ") and f" {address} " in plan
+        assert f"LB_HOST_{plan.split(address)[0].splitlines()[-1][:5].upper()}" in node.proxy("vfpctrl /list-rule")
+    with pytest.raises(NotFound, match="no command here"):
+        node.proxy("netstat")
 
     refused = client.get("http://nobody/", timeout=2).iloc[0]
     assert refused["error"], "a Service without endpoints"

@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Iterable, Sequence, Set
 
-from labkit.errors import LabError, RuleError
+from labkit.errors import LabError, NotFound, RuleError
 from labkit.linux import conntrack
 from labkit.linux.conntrack_find import Entries
 from labkit.linux.iptables import Variant
@@ -94,6 +94,17 @@ class UserspaceMode:
         self._reset()
         if process:
             await process.stop()
+
+    async def show(self, command: str) -> str:
+        """`counters`: what went through the process, a line for each Service port."""
+        if command != "counters":
+            raise NotFound(f"{command!r} is no command here: there is 'counters'")
+        rows = [("SERVICE PORT", "ACCEPTED", "DIALLED", "FAILED", "BYTES")]
+        found = await self.counters()
+        rows += [(n, str(c.accepted), str(c.dialled), str(c.failed), str(c.copied)) for n, c in found.items()]
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(f"{cell:{width}}" for cell, width in zip(row, wide, strict=True)) for row in rows)
+        return "".join(f"{line.rstrip()}\n" for line in lines)
 
     async def counters(self) -> dict[str, Counters]:
         """What went through the process, by `ns/service:port/protocol`; nothing where there is none."""
