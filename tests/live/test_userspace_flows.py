@@ -11,7 +11,7 @@ from packetflow import NODE_ADDRESSES, Case, cases
 from labkit.linux.iptables import Variant
 from labkit.proxy.userspace.mode import UserspaceMode
 
-# Left to the model: UDP (test_proxy_userspace.py has it), SCTP, and a client that is the endpoint or has the Service's IP.
+# Left to the model: UDP (test_proxy_userspace.py has it), SCTP, a client that is the endpoint or has the Service's IP.
 ITSELF = {"clusterip-02", "loadbalancer-12", "loadbalancer-13"}
 HELD = [c for c in cases("userspace") if c.packet.protocol == "TCP" and str(c) not in ITSELF]
 PORTS = {80, 443, 5353, 8443}
