@@ -102,6 +102,15 @@ def test_readiness(balanced: bool, ends: dict[str, dict[str, Any]], wanted: dict
     assert {vip: ips for vip, (_, ips, _) in found.items()} == wanted
 
 
+@pytest.mark.parametrize(("target", "internal"), [(8080, 8080), (9090, 9090), ("http", 8080)])
+def test_one_port_for_all_endpoints(target: int | str, internal: int) -> None:
+    named = service()
+    port = msgspec.structs.replace(named.spec.ports[0], target_port=target)
+    spec = msgspec.structs.replace(named.spec, ports=(port,))
+    (lb,) = planned(msgspec.structs.replace(named, spec=spec), READY).load_balancers
+    assert (lb.mapping.internal_port, lb.ips) == (internal, ALL)
+
+
 def test_session_affinity_is_a_hash_of_the_source() -> None:
     made = planned(service(sessionAffinity="ClientIP"), READY)
     assert [lb.mapping.distribution for lb in made.load_balancers] == [Distribution.SOURCE_IP]
