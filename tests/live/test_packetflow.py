@@ -13,6 +13,7 @@ from selection import SELECTIONS, selection_packets, selection_view
 from labkit.linux.iptables import Variant
 from labkit.proxy.config import ProxyConfig
 from labkit.proxy.iptables.mode import IptablesMode
+from labkit.proxy.kernelspace.mode import KernelspaceMode
 from labkit.proxy.mode import Mode
 from labkit.proxy.nftables.mode import NftablesMode
 
@@ -20,11 +21,15 @@ MODES: dict[str, Callable[[str, ProxyConfig], Mode]] = {
     "iptables": lambda path, config: IptablesMode(path, config, Variant.LEGACY, fresh=True),
     "nftables": NftablesMode,
 }
+FLOWS: dict[str, Callable[[str, ProxyConfig], Mode]] = {
+    **MODES,
+    "kernelspace": lambda path, config: KernelspaceMode(path, config, Variant.LEGACY, fresh=True),
+}
 EACH = pytest.mark.parametrize("mode", MODES)
 pytestmark = NFT  # a kernel of its own has no nftables mode, and takes half a minute for another's flows
 
 
-@EACH
+@pytest.mark.parametrize("mode", FLOWS)
 @in_sandbox
 async def test_flows(mode: str) -> None:
     bed, failures, running = PacketBed(sorted(NODE_ADDRESSES)), [], None
@@ -32,7 +37,7 @@ async def test_flows(mode: str) -> None:
         if running is None or (case.suite, case.stage) != running[1]:
             if running:
                 await running[0].stop()
-            made = MODES[mode](bed.path, case.config)
+            made = FLOWS[mode](bed.path, case.config)
             await made.start()
             await made.sync(case.view, None)
             running = made, (case.suite, case.stage)
