@@ -18,11 +18,16 @@ def key_of(raw: dict[str, Any]) -> Key:
 
 
 class Index:
-    """Keys of the objects by the values that a function of the object gives."""
+    """Keys of the objects, or those of some kinds, by the values that a function of the object gives."""
 
-    def __init__(self, values: Callable[[dict[str, Any]], Iterable[str]]) -> None:
+    def __init__(self, values: Callable[[dict[str, Any]], Iterable[str]], kinds: frozenset[str] = frozenset()) -> None:
         self._values = values
+        self._kinds = kinds
         self._keys: dict[str, set[Key]] = {}
+
+    def covers(self, kind: str) -> bool:
+        """Whether it is of objects that are kept under this kind."""
+        return not self._kinds or kind in self._kinds
 
     def keys(self, value: str) -> list[Key]:
         """In order, so that what is done with them does not depend on the order of events."""

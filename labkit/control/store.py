@@ -52,12 +52,13 @@ class Store(Formed):
         self._objects: dict[str, dict[tuple[str, str], Raw]] = {}
         self._created: dict[Key, int] = {}
         self._indexes: dict[str, Index] = {}
+        self._of_kind: dict[str, list[Index]] = {}
         self._watches = Watches()
         self.history = History()
         self._journal: list[Entry] | None = None
         self._keep: Keep | None = None
         self.add_index("namespace", lambda raw: [raw["metadata"].get("namespace", "")])
-        self.add_index("node", lambda raw: [raw["spec"].get("nodeName", "")] if raw["kind"] == "Pod" else [])
+        self.add_index("node", lambda raw: [raw["spec"].get("nodeName", "")], "Pod")
         self.add_index("owner", lambda raw: [ref["uid"] for ref in raw["metadata"].get("ownerReferences", ())])
 
     @property
@@ -216,11 +217,16 @@ class Store(Formed):
         self._watches.dispatch()
         return watch
 
-    def add_index(self, name: str, values: Callable[[Raw], Iterable[str]]) -> None:
-        """Keep an index over all objects: `indexed(name, value)` finds those for which `values` gave the value."""
-        index = self._indexes[name] = Index(values)
-        for raw in (raw for found in self._objects.values() for raw in found.values()):
-            index.move(key_of(raw), None, raw)
+    def add_index(self, name: str, values: Callable[[Raw], Iterable[str]], *kinds: str) -> None:
+        """Keep an index over all objects, or those of some kinds: `indexed(name, value)` finds those for which `values`
+        gave the value.
+        """
+        index = self._indexes[name] = Index(values, frozenset(kinds))
+        self._of_kind.clear()
+        for kind, found in self._objects.items():
+            if index.covers(kind):
+                for place, raw in found.items():
+                    index.move((kind, *place), None, raw)
 
     def _check_namespace(self, kind: str, namespace: str, name: str) -> None:
         """NamespaceLifecycle: what lives in a namespace needs one, and not one that is going."""
@@ -292,7 +298,9 @@ class Store(Formed):
     def _put(self, key: Key, raw: Raw | None) -> None:
         found = self._objects.setdefault(key[0], {})
         old = found.get(key[1:])
-        for index in self._indexes.values():
+        if (indexes := self._of_kind.get(key[0])) is None:
+            indexes = self._of_kind[key[0]] = [index for index in self._indexes.values() if index.covers(key[0])]
+        for index in indexes:
             index.move(key, old, raw)
         self._forms.forget(key)
         if raw is None:
