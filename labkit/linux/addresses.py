@@ -21,6 +21,7 @@ class AddressWatch(Netlink):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self._socket.setblocking(False)
+        self._socket.bind((0, 0))  # an unbound one is sent nothing
         for group in (_IPV4_IFADDR, _IPV6_IFADDR):
             self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
 
