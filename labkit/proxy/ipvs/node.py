@@ -76,7 +76,8 @@ class NodeTables:
         modules.provide(*MODULES, f"ip_vs_{scheduler}")
         try:
             with Table(self.path) as table:
-                probe = VirtualServer("198.51.100.0", 20000, "tcp", scheduler)
+                # At ports of their own: the modes of both families may start side by side.
+                probe = VirtualServer("198.51.100.0", 20006 if self.family == "IPv6" else 20000, "tcp", scheduler)
                 table.add(probe)
                 table.delete(probe)
                 if any(timeouts):
@@ -184,8 +185,11 @@ class NodeTables:
 
     def _device(self, links: Links) -> None:
         """It stays down, as on a real node: the kernel takes its addresses for the node's own all the same."""
-        if DEVICE not in {link["name"] for link in links.links()}:
+        try:
             links.add_link(DEVICE, "dummy")
+        except NetlinkError as error:
+            if error.details["errno"] != errno.EEXIST:
+                raise
 
     def _ours(self, ip: str) -> bool:
         address = ip_address(ip)
