@@ -137,11 +137,14 @@ class KubeProxy:
         parts = []
         for family in self.families.values():
             mode = family.proxier.mode
-            if command and not isinstance(mode, Shows):
+            if not command:
+                parts.append(str(mode.plan))
+            elif isinstance(mode, Shows):
+                parts.append(await mode.show(command))
+            else:
                 raise NotFound(
                     f"kube-proxy in {self.settings.mode} mode prints its plan alone: ask without {command!r}"
                 )
-            parts.append(await mode.show(command) if command and isinstance(mode, Shows) else str(mode.plan))
         return "".join(parts)
 
     def translators(self) -> list[KnowsPods]:
