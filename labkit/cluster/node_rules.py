@@ -78,7 +78,7 @@ class NodeRules:
         self._idle.set()
 
     def handlers(self) -> dict[str, Handler]:
-        return {"proxy": self.state, "proxy_log": self.log, "restart_proxy": self.restart}
+        return {"proxy": self.state, "show_proxy": self.show, "proxy_log": self.log, "restart_proxy": self.restart}
 
     async def start(self) -> None:
         """Masquerade what leaves the cluster, then follow the store. Raises `ConfigError`."""
@@ -214,6 +214,10 @@ class NodeRules:
             if (service := self._store.find("Service", namespace, rest.partition(":")[0])) is not None:
                 recorder = Recorder(self._store, "kube-proxy", name)
                 recorder.event(service, "Warning", "FailedToSyncRules", f"{name} refused {port}: {error.message}")
+
+    async def show(self, node: str, command: str) -> str:
+        """What a node's proxy has made: see `KubeProxy.show`. Raises `NotFound`."""
+        return await self._proxy(node).show(command)
 
     def _heard(self, event: Event) -> None:
         gone = event.type == "DELETED"

@@ -31,6 +31,17 @@ class Proxy:
         text: str = self._call("proxy_log", node=self._node)
         return text
 
+    def show(self, command: str = "") -> str:
+        """What it has made of the Services, as the tool of its mode prints it: `iptables-save`, `nft list`, `ipvsadm` …
+
+        command   in kernelspace mode, what a Windows node would be asked: "Get-HnsPolicyList", "Get-HnsEndpoint",
+                  "hnsdiag list loadbalancers -d", "vfpctrl /list-rule"; in userspace mode "counters"
+
+        Raises `NotFound` for another one.
+        """
+        text: str = self._call("show_proxy", node=self._node, command=command)
+        return text
+
     def restart(self) -> None:
         """End it and start it again: only then it reads its ConfigMap, kube-system/kube-proxy.
 

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from labkit.api.objects import Node
+from labkit.errors import NotFound
 from labkit.linux import netns
 from labkit.linux.iptables import Variant
 from labkit.linux.rule_marks import RuleMarks
@@ -30,7 +31,7 @@ from labkit.proxy.guard import Guard
 from labkit.proxy.health import NO_SNIFF, Health
 from labkit.proxy.healthcheck import Answer
 from labkit.proxy.metrics import VERSION, Metrics
-from labkit.proxy.mode import KnowsPods, Relays
+from labkit.proxy.mode import KnowsPods, Relays, Shows
 from labkit.proxy.model import PortKey
 from labkit.proxy.modes import MODES
 from labkit.proxy.proxier import Proxier
@@ -127,6 +128,24 @@ class KubeProxy:
         if (known.zone, known.status.addresses) != (node.zone, node.status.addresses):
             for family in self.families.values():
                 family.changed(None, node)
+
+    async def show(self, command: str) -> str:
+        """What it has made, as its mode's tool prints it, a part for each family; `command`: one of the mode's own.
+
+        Raises `NotFound` for a command that it has not.
+        """
+        parts = []
+        for family in self.families.values():
+            mode = family.proxier.mode
+            if not command:
+                parts.append(str(mode.plan))
+            elif isinstance(mode, Shows):
+                parts.append(await mode.show(command))
+            else:
+                raise NotFound(
+                    f"kube-proxy in {self.settings.mode} mode prints its plan alone: ask without {command!r}"
+                )
+        return "".join(parts)
 
     def translators(self) -> list[KnowsPods]:
         """Its modes that translate addresses before there is a packet."""
