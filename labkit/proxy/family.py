@@ -64,6 +64,7 @@ class FamilyProxy:
         self.tracker = tracker
         self.proxier = proxier
         self.refused: dict[PortKey, RuleError] = {}
+        proxier.reconciled = self._reconciled
         self._guard = guard
         guard.disturbed.append(self.suspect)
         self._metrics, self._health = counted
@@ -189,6 +190,10 @@ class FamilyProxy:
             self.refused = refused
             self._around.refused(refused)
         return text
+
+    def _reconciled(self, seconds: float, forgotten: int) -> None:
+        self._metrics.reconciled.observe(seconds, ip_family=self.tracker.family)
+        self._metrics.forgotten.add(forgotten, ip_family=self.tracker.family)
 
     def _count_sync(self, text: str, full: bool, seconds: float) -> None:
         family, metrics, now = self.tracker.family, self._metrics, time.time()
