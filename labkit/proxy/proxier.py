@@ -53,7 +53,7 @@ class Proxier:
         return lost
 
     def _forget_stale(self, ports: Mapping[PortKey, Port]) -> int:
-        """Let UDP clients whose server has gone be drawn anew, by the rules as they are now; how many flows that were."""
+        """Let UDP clients whose server has gone be drawn anew, by the rules as they are now; returns how many flows."""
         stale = stale_flows(conntrack.dump(self.path, socket.IPPROTO_UDP), ports)
         with Entries(self.path) as entries:
             for flow in stale:
