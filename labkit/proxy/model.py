@@ -32,6 +32,7 @@ class Frontend(msgspec.Struct, frozen=True):
     name              `ns/service:port`; protocol in lower case
     affinity_seconds  how long a client keeps its endpoint; 0 without session affinity
     algorithm         "random" or "maglev" where Cilium's annotation asks for one, for the ebpf mode
+    target_port       its targetPort where that is a number, else 0; on Linux the endpoints' own ports count alone
     """
 
     name: str
@@ -47,6 +48,7 @@ class Frontend(msgspec.Struct, frozen=True):
     external_local: bool = False
     affinity_seconds: int = 0
     algorithm: str = ""
+    target_port: int = 0
 
     @property
     def key(self) -> PortKey:
@@ -136,6 +138,7 @@ def _frontend(service: Service, port: ServicePort, cluster_ip: str, family: Fami
         external_local=external_local,
         affinity_seconds=_affinity_seconds(service),
         algorithm=_algorithm(service),
+        target_port=port.target_port if isinstance(port.target_port, int) else 0,
     )
 
 
