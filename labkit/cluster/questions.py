@@ -39,7 +39,7 @@ class Questions:
         self._logs = logs
 
     def handlers(self) -> dict[str, Handler]:
-        names = ("find_place", "topology", "request", "run", "logs", "trace", "events", "cni_result", "proxy")
+        names = ("find_place", "topology", "request", "run", "logs", "trace", "events", "cni_result")
         return {name: getattr(self, name) for name in names}
 
     def find_place(self, kind: str, name: str) -> str:
@@ -54,10 +54,6 @@ class Questions:
         if name not in there:
             raise NotFound(f"there is no {kind} {name!r}; there are {', '.join(sorted(there))}")
         return name
-
-    async def proxy(self, node: str, command: str) -> str:
-        """What the kube-proxy of a node prints: see `NodeRules.show`."""
-        return await self._rules.show(node, command)
 
     def topology(self) -> Raw:
         """`places`: machines, switches and pods; `links`: what is plugged into what."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from labkit.errors import CommandError
+from labkit.lab.proxy import Proxy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +100,11 @@ class Handle:
 
 
 class Node(Handle):
-    """A machine of the cluster. Its commands see its interfaces, routes and rules."""
+    """A machine of the cluster. Its commands see its interfaces, routes and rules; `proxy` is its kube-proxy."""
+
+    @property
+    def proxy(self) -> Proxy:
+        return Proxy(self._call, self.name)
 
     def fail(self) -> None:
         """Pull the node's cable: nothing reaches it, and it reaches nothing, until `recover`.
@@ -107,17 +112,6 @@ class Node(Handle):
         The cluster finds out by itself: NotReady after some seconds, then its pods out of service, later evicted.
         """
         self._call("fail_node", name=self.name)
-
-    def proxy(self, command: str = "") -> str:
-        """What the node's kube-proxy has planned, as the tool of its mode prints it: `iptables-save`, `hnsdiag` …
-
-        command   in kernelspace mode, what a Windows node would be asked: "Get-HnsPolicyList", "Get-HnsEndpoint",
-                  "hnsdiag list loadbalancers -d", "vfpctrl /list-rule"; in userspace mode "counters"
-
-        Raises `NotFound` for another one.
-        """
-        text: str = self._call("proxy", node=self.name, command=command)
-        return text
 
     def recover(self) -> None:
         """Put the cable back; the node reports at once."""

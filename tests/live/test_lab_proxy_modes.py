@@ -72,15 +72,15 @@ def test_every_way_to_a_service(running: tuple[str, Lab]) -> None:
     text = " ".join(k.rules("node-1", "web-outward", namespace="shop")["RULE"])
     assert f"--dport {NODE_PORT}" in text and ("REDIRECT" if mode == "userspace" else "statistic") in text
 
-    plan = node.proxy()
+    plan = node.proxy.show()
     if mode == "userspace":
         assert f"--dport {NODE_PORT} -j REDIRECT" in plan
-        assert re.search(r"^shop/web/tcp +\d+", k.node("node-1").proxy("counters"), re.M)
+        assert re.search(r"^shop/web/tcp +\d+", k.node("node-1").proxy.show("counters"), re.M)
     else:
         assert plan.startswith("ID ") and f" {address} " in plan
-        assert f"LB_HOST_{plan.split(address)[0].splitlines()[-1][:5].upper()}" in node.proxy("vfpctrl /list-rule")
+        assert f"LB_HOST_{plan.split(address)[0].splitlines()[-1][:5].upper()}" in node.proxy.show("vfpctrl /list-rule")
     with pytest.raises(NotFound, match="no command here"):
-        node.proxy("netstat")
+        node.proxy.show("netstat")
 
     refused = client.get("http://nobody/", timeout=2).iloc[0]
     assert refused["error"], "a Service without endpoints"
