@@ -86,11 +86,9 @@ async def test_connections_go_round_through_the_process(variant: str) -> None:
     assert {f.reply.src for f in led} == {GATEWAY}
     assert len(led) == 6 and len(onwards) >= 6, "two connections of each one"
 
-    sticky = (
-        [service("sticky", STICKY, sessionAffinity="ClientIP")],
-        [slice_of("sticky", {"10.244.1.99": "node-1", **HERE})],
-    )
-    await mode.sync(sees([*SERVICES, *sticky[0]], [*SLICES, *sticky[1]]), {("shop/sticky", "tcp")})
+    sticky = service("sticky", STICKY, sessionAffinity="ClientIP")
+    ends = slice_of("sticky", {"10.244.1.99": "node-1", **HERE})
+    await mode.sync(sees([*SERVICES, sticky], [*SLICES, ends]), {("shop/sticky", "tcp")})
     kept = await bed.asks(8, bed.client, STICKY, 80)
     assert len({server for server, _ in kept}) == 1 and kept[0][0] in SERVERS, "one that is not there is passed over"
     await mode.stop()
