@@ -1,6 +1,6 @@
 """kube-proxy's own packet-flow expectations, and its choice of endpoints: in the kernel, in each mode that has it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any
 
@@ -15,6 +15,7 @@ from labkit.linux.iptables import Variant
 from labkit.proxy.config import ProxyConfig
 from labkit.proxy.iptables.mode import IptablesMode
 from labkit.proxy.ipvs.mode import IpvsMode
+from labkit.proxy.kernelspace.mode import KernelspaceMode
 from labkit.proxy.mode import Mode
 from labkit.proxy.nftables.mode import NftablesMode
 
@@ -23,16 +24,23 @@ MODES: dict[str, Callable[[str, ProxyConfig], Mode]] = {
     "nftables": NftablesMode,
     "ipvs": lambda path, config: IpvsMode(path, config, Variant.LEGACY, fresh=True),
 }
+FLOWS: dict[str, Callable[[str, ProxyConfig], Mode]] = {
+    **MODES,
+    "kernelspace": lambda path, config: KernelspaceMode(path, config, Variant.LEGACY, fresh=True),
+}
 IPVS = pytest.mark.sandbox("uml")  # most machines' own kernels have none; it takes its time there
-EACH = pytest.mark.parametrize("mode", [pytest.param(mode, marks=IPVS if mode == "ipvs" else NFT) for mode in MODES])
 
 
-@EACH
+def each(modes: Iterable[str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("mode", [pytest.param(m, marks=IPVS if m == "ipvs" else NFT) for m in modes])
+
+
+@each(FLOWS)
 @in_sandbox
 async def test_flows(mode: str) -> None:
     bed, failures = PacketBed(sorted(NODE_ADDRESSES)), []
     for config, its_cases in groupby(cases(mode), key=lambda case: case.config):
-        made = MODES[mode](bed.path, config)
+        made = FLOWS[mode](bed.path, config)
         await made.start()
         for _, flows in groupby(its_cases, key=lambda case: (case.suite["id"], case.stage)):
             failures += await _failures(bed, made, mode, list(flows))
@@ -53,7 +61,7 @@ async def _failures(bed: PacketBed, made: Mode, mode: str, flows: list[Case]) ->
     return failures
 
 
-@EACH
+@each(MODES)
 @in_sandbox
 async def test_the_endpoints_that_a_node_uses(mode: str) -> None:
     bed, failures = PacketBed(["192.168.0.2"]), []
