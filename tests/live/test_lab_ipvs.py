@@ -55,7 +55,7 @@ OBJECTS = [
 
 @pytest.fixture(scope="module")
 def k(sandbox: str) -> Iterator[Lab]:
-    with lab.start(name="ipvs", proxy_mode="ipvs") as started:
+    with lab.start(name="ipvs", proxy_mode="ipvs", proxy_config={"ipvs": {"scheduler": "wrr"}}) as started:
         started.apply(OBJECTS)
         started.wait()
         yield started
@@ -83,9 +83,9 @@ def on_node(k: Lab, node: str) -> IpvsPlan:
 def test_the_kernel_is_the_lab_s_own_and_the_tables_are_there(k: Lab) -> None:
     assert k.facts["proxy_mode"] == "ipvs"
     listed = k.node("node-1").run("ipvsadm -Ln", check=True).stdout
-    assert f"TCP  {address(k, 'web')}:80 rr\n" in listed
-    assert f"TCP  {address(k, 'sticky')}:80 rr persistent 10800\n" in listed
-    assert "172.18.1.11:30080 rr" in listed
+    assert f"TCP  {address(k, 'web')}:80 wrr\n" in listed
+    assert f"TCP  {address(k, 'sticky')}:80 wrr persistent 10800\n" in listed
+    assert "172.18.1.11:30080 wrr" in listed
     assert "127.0.0.1" not in listed
 
 
@@ -93,9 +93,9 @@ def test_services_answer_from_pod_node_and_outside(k: Lab) -> None:
     urls = [f"http://{address(k, 'web')}/hostname", *(f"http://{ip}:30080/hostname" for ip in NODES.values())]
     for source in (k.pod("client"), k.node("node-1"), k.node("node-2"), k.host("internet")):
         for url in urls[1:] if source.name == "internet" else urls:
-            hits = source.get(url, n=6)
+            hits = source.get(url, n=10)
             assert (errors(hits), set(hits["status"])) == ([], {200}), (source.name, url)
-            assert sorted(hits.groupby("body").size()) == [2, 2, 2], (source.name, url)
+            assert sorted(hits.groupby("body").size()) == [2, 2, 6], (source.name, url)
     assert set(k.pod("client").get("http://web", n=3)["status"]) == {200}
     assert errors(k.pod("client").get("http://none", n=1)) != []
     assert k.pod("client").get("http://sticky", n=9)["pod"].nunique() == 1
@@ -114,7 +114,15 @@ def test_who_asks_is_seen_as_the_policy_says(k: Lab) -> None:
             assert errors(near) == ["timed out after 0.5 s"]
 
 
-@pytest.mark.parametrize("scheduler", ["wrr", "lc", "sh"])
+def test_the_rules_of_a_service_are_its_servers_and_entries(k: Lab) -> None:
+    rows = k.rules("node-1", "near")
+    assert set(rows["TABLE"]) == {"ipvs", "ipset"}
+    assert f"-A -t {address(k, 'near')}:80 -s wrr" in list(rows["RULE"])
+    assert "add KUBE-NODE-PORT-LOCAL-TCP 30081" in list(rows["RULE"])
+    assert k.rules("node-1", "nobody").empty
+
+
+@pytest.mark.parametrize("scheduler", ["lc", "sh"])
 def test_who_gets_a_connection_is_predicted_one_by_one(k: Lab, scheduler: str) -> None:
     web, node = address(k, "web"), k.node("node-1")
     weighted = on_node(k, "node-1").server(("tcp", web, 80))
