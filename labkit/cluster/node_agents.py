@@ -19,8 +19,6 @@ from labkit.cluster.wanted import Wanted
 from labkit.cluster.work import Work
 from labkit.cni.plugins import PLUGINS
 from labkit.linux.iptables import Variant
-from labkit.net.topology import POD_NETWORK
-from labkit.proxy.config import ProxyConfig
 from labkit.sandbox.channel import Peer
 from labkit.services.allocator import SERVICE_CIDR
 from labkit.workloads.nodes.pace import Pace
@@ -43,8 +41,7 @@ class NodeAgents:
         self.nodes = Agents(store, list(machines), Pace(wanted.pace), datacenter.cut)
         silent = self.nodes.silent.__contains__
         self.kubelet = Kubelet(store, machines, links, PLUGINS[wanted.cni], roles, work, self.everywhere)
-        config = ProxyConfig(cluster_cidr=POD_NETWORK, service_cidrs=(SERVICE_CIDR,))
-        self.rules = NodeRules(store, machines, wanted.proxy_mode, variant, config, work)
+        self.rules = NodeRules(store, machines, variant, work, (SERVICE_CIDR,), not wanted.kube_proxy)
         self.kubelet.networks.joined, self.kubelet.networks.left = self.rules.join, self.rules.leave
         self.kubelet.silent = self.rules.silent = silent
         self.nodes.back += [self.kubelet.rejoin, self.rules.rejoin]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from ipaddress import ip_network
 
 import msgspec
 
@@ -39,7 +38,7 @@ def _plan_ptp(a: Attachment) -> Wiring:
         attachment=a,
         host_interface=_host_interface(a.container_id),
         mac=mac_of(a.address),
-        pod_address=f"{a.address}/{ip_network(a.subnet).prefixlen}",
+        pod_address=f"{a.address}/{a.subnet.partition('/')[2]}",
         prefix_route=False,  # neighbours on the same node are behind the gateway too
         pod_routes=(Route(f"{a.gateway}/32"), Route(a.subnet, a.gateway), Route("default", a.gateway)),
         host_address=f"{a.gateway}/32",
@@ -63,7 +62,7 @@ def _plan_bridge(a: Attachment) -> Wiring:
         attachment=a,
         host_interface=_host_interface(a.container_id),
         mac=mac_of(a.address),
-        pod_address=f"{a.address}/{ip_network(a.subnet).prefixlen}",
+        pod_address=f"{a.address}/{a.subnet.partition('/')[2]}",
         pod_routes=(Route("default", a.gateway),),
         bridge=BRIDGE,
     )

@@ -10,7 +10,7 @@ import msgspec
 
 from labkit.api import manifest
 from labkit.errors import ApiError, NotFound
-from labkit.lab import kubectl, rules
+from labkit.lab import kubectl, nft_rules, rules
 from labkit.lab.door import Door
 from labkit.lab.handle import Handle, Node, Output
 from labkit.lab.objects import FORM, Objects
@@ -208,10 +208,14 @@ class Lab:
         """The rules that serve a Service on a node, read back from its kernel: TABLE, CHAIN, NUMBER, RULE."""
         from labkit.lab.frames import Frame
 
-        saved = parse(self.node(node).run("iptables-save", check=True).stdout)
         key = service if "/" in service else f"{namespace}/{service}"
+        columns = ["TABLE", "CHAIN", "NUMBER", "RULE"]
+        if self._facts["proxy_mode"] == "nftables":
+            listing = self.node(node).run("nft list table ip kube-proxy", check=True).stdout
+            return Frame(nft_rules.serving(listing, key), columns=columns)
+        saved = parse(self.node(node).run("iptables-save", check=True).stdout)
         found = [row for table in ("nat", "filter") for row in rules.serving(saved, key, table)]
-        return Frame(found, columns=["TABLE", "CHAIN", "NUMBER", "RULE"])
+        return Frame(found, columns=columns)
 
     def logs(self, pod: str, namespace: str = "default", container: str = "") -> str:
         """What a container wrote."""

@@ -16,7 +16,8 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_interface, ip_network
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from labkit.errors import NetlinkError
@@ -199,21 +200,20 @@ class Links(Netlink):
         return found
 
     def _address(self, name: str, address: str) -> bytes:
-        ip = ip_interface(address)
-        body = _IFADDR.pack(address_family(ip.version), ip.network.prefixlen, 0, 0, self.index(name))
-        return body + attr(IFA_LOCAL, ip.packed) + attr(IFA_ADDRESS, ip.packed)
+        plain, _, bits = address.partition("/")
+        packed = _packed(plain)
+        body = _IFADDR.pack(_family(packed), int(bits or 8 * len(packed)), 0, 0, self.index(name))
+        return body + attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
 
     def _route(self, to: str, via: str, dev: str, src: str, onlink: bool) -> bytes:
-        net = ip_network("0.0.0.0/0" if to == "default" else to)
+        packed, bits = _prefix("0.0.0.0/0" if to == "default" else to)
         scope = SCOPE_UNIVERSE if via else SCOPE_LINK
         flags = RTNH_ONLINK if onlink else 0
-        body = _RTMSG.pack(
-            address_family(net.version), net.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, flags
-        )
-        body += attr(RTA_DST, net.network_address.packed)
-        body += attr(RTA_GATEWAY, ip_address(via).packed) if via else b""
+        body = _RTMSG.pack(_family(packed), bits, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, flags)
+        body += attr(RTA_DST, packed)
+        body += attr(RTA_GATEWAY, _packed(via)) if via else b""
         body += u32(RTA_OIF, self.index(dev)) if dev else b""
-        return body + (attr(RTA_PREFSRC, ip_address(src).packed) if src else b"")
+        return body + (attr(RTA_PREFSRC, _packed(src)) if src else b"")
 
 
 def _ifinfo(index: int = 0, up: bool = False) -> bytes:
@@ -227,6 +227,22 @@ def _name(name: str) -> bytes:
 
 def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
+
+
+def _packed(address: str) -> bytes:
+    """Raises `OSError` for what is no address."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def _family(packed: bytes) -> int:
+    return socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+
+
+@lru_cache(1024)
+def _prefix(text: str) -> tuple[bytes, int]:
+    """A prefix's address and length. Raises `ValueError`."""
+    net = ip_network(text)
+    return net.network_address.packed, net.prefixlen
 
 
 def address_family(version: int) -> int:

@@ -51,6 +51,8 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     """Settings of one address family. The defaults are kube-proxy's.
 
     cluster_cidr         pods' addresses (detectLocalMode ClusterCIDR): all else is masqueraded. "" turns that off
+    local_interface      instead: pods' traffic comes by this interface, `cni0` or `veth+` (BridgeInterface and
+                         InterfaceNamePrefix; iptables mode only)
     masquerade_bit       bit of the packet mark that asks for masquerading
     localhost_nodeports  whether NodePorts answer on 127.0.0.1 (needs net.ipv4.conf.all.route_localnet)
     nodeport_addresses   prefixes of the node's addresses on which NodePorts answer; none: as the mode has it
@@ -62,6 +64,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     """
 
     cluster_cidr: str = "10.244.0.0/16"
+    local_interface: str = ""
     masquerade_all: bool = False
     masquerade_bit: int = 14
     localhost_nodeports: bool = True

@@ -30,6 +30,7 @@ class Frontend(msgspec.Struct, frozen=True):
 
     name              `ns/service:port`; protocol in lower case
     affinity_seconds  how long a client keeps its endpoint; 0 without session affinity
+    target_port       its targetPort where that is a number, else 0; on Linux the endpoints' own ports count alone
     """
 
     name: str
@@ -44,6 +45,7 @@ class Frontend(msgspec.Struct, frozen=True):
     internal_local: bool = False
     external_local: bool = False
     affinity_seconds: int = 0
+    target_port: int = 0
 
     @property
     def key(self) -> PortKey:
@@ -132,6 +134,7 @@ def _frontend(service: Service, port: ServicePort, cluster_ip: str, family: Fami
         internal_local=spec.internal_traffic_policy == "Local",
         external_local=external_local,
         affinity_seconds=_affinity_seconds(service),
+        target_port=port.target_port if isinstance(port.target_port, int) else 0,
     )
 
 

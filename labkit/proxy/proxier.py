@@ -9,13 +9,16 @@ from collections.abc import Mapping, Set
 from labkit.linux import conntrack
 from labkit.linux.conntrack_find import Entries
 from labkit.net.rules import Family
-from labkit.proxy.mode import Mode, View
+from labkit.proxy.mode import Mode, Relays, View
 from labkit.proxy.model import Port, PortKey
 from labkit.proxy.stale import stale_flows, udp_servers
 
 
 class Proxier:
-    """Applies views to the network namespace at `path`, one at a time, through `mode`."""
+    """Applies views to the network namespace at `path`, one at a time, through `mode`.
+
+    A mode whose process passes connections on sees to its flows itself: for the kernel their server is that process.
+    """
 
     def __init__(self, path: str, mode: Mode, family: Family = "IPv4") -> None:
         self.path = path
@@ -28,7 +31,8 @@ class Proxier:
         """Bring the node to the view; the arguments, the result and the errors are those of `Mode.sync`."""
         async with self._turn:
             text = await self.mode.sync(view, changed)
-            if self._lost_servers(view, changed) and self._family == "IPv4":
+            lost = self._lost_servers(view, changed)
+            if lost and self._family == "IPv4" and not isinstance(self.mode, Relays):
                 await asyncio.to_thread(self._forget_stale, dict(view.ports))
             return text
 

@@ -11,6 +11,7 @@ from inside import NFT, in_sandbox
 from packetflow import CASES, Case
 
 from labkit.api.objects import EndpointSlice, Node, Service, view
+from labkit.lab.bench.nftables import nftables
 from labkit.linux import netns
 from labkit.linux.nftables.kernel import NfTables
 from labkit.linux.nftables.messages import Messages
@@ -246,6 +247,13 @@ async def test_a_refused_change_is_named_and_healed_by_the_next() -> None:
     nft(path, "delete", "chain", "ip", "kube-proxy", "mine")
     await mode.sync(fewer, None)
     assert equal(path, plan(fewer))
+
+
+@in_sandbox
+async def test_the_benchmark_measures_it_beside_nft() -> None:
+    found = await nftables(20)
+    assert list(found) == ["load", "change", "nft load", "nft change"]
+    assert all(seconds > 0 for seconds in found.values())
 
 
 @in_sandbox

@@ -17,6 +17,7 @@ from labkit.errors import RuleError
 from labkit.linux import conntrack, iptables, netns
 from labkit.linux.iptables import Variant
 from labkit.net.rules import Ruleset, parse
+from labkit.proxy.proxier import Proxier
 from labkit.proxy.userspace.mode import UserspaceMode
 
 WEB, DNS, EMPTY, OUT = "10.96.0.20", "10.96.0.21", "10.96.0.22", "198.51.100.7"
@@ -105,6 +106,14 @@ async def test_changes_failures_and_the_end(variant: str) -> None:
     assert await mode.sync(sees(SERVICES, [one, SLICES[1]]), {("shop/web", "tcp")}) == "", "the process is told alone"
     assert {server for server, _ in await bed.asks(3, bed.client, WEB, 80)} == {SERVERS[1]}
     assert {p.frontend.name: p.proxy_port for p in mode.plan.portals}["shop/web"] == ports["shop/web"]
+
+    # What the kernel knows of a UDP client leads to the process, whichever endpoints there are.
+    proxier = Proxier(bed.node, mode)
+    await proxier.sync(sees(SERVICES, SLICES), {("shop/dns", "udp")})
+    assert await bed.ask(bed.client, DNS, 80, udp=True, source=45001)
+    await proxier.sync(sees(SERVICES, [one, slice_of("dns", {SERVERS[0]: "node-1"}, "UDP")]), {("shop/dns", "udp")})
+    flows = [f.original for f in conntrack.dump(bed.node, socket.IPPROTO_UDP)]
+    assert any((f.src, f.sport, f.dst) == (CLIENT, 45001, DNS) for f in flows)
 
     # A UDP client with a port of its own is led anew when its Service comes back at another port of the process.
     assert await bed.ask(bed.client, DNS, 80, udp=True, source=45000)

@@ -1,0 +1,44 @@
+"""Exercises of the notebooks on kube-proxy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labkit.learn.exercise import Exercise
+
+
+def _lots_of_four(answer: Any) -> bool | str:
+    """`answer` is a list of four probabilities."""
+    try:
+        lots = [float(lot) for lot in answer]
+    except (TypeError, ValueError):
+        return "A list of four numbers is wanted, such as [0.4, 0.3, 0.2, 0.1]."
+    if len(lots) != 4:
+        return f"There are four rules, one for each pod; you gave {len(lots)} numbers."
+    if any(not 0 < lot <= 1 for lot in lots):
+        return "A probability lies above 0 and is at most 1."
+    if lots[-1] != 1:
+        return (
+            "A packet that comes as far as the last rule has nowhere else to go, but your last rule lets some pass by."
+        )
+    left, shares = 1.0, []
+    for lot in lots:
+        shares.append(left * lot)
+        left *= 1 - lot
+    if any(abs(share - 0.25) > 0.005 for share in shares):
+        return f"The pods would get {', '.join(f'{share:.0%}' for share in shares)} of the connections."
+    return True
+
+
+EXERCISES = (
+    Exercise(
+        "kube-proxy/lots-of-four",
+        "Write the four probabilities from the top rule to the last, as a list.",
+        (
+            "Each pod should get a quarter of all connections.",
+            "The second rule sees only three quarters: which part of that is a quarter of all?",
+            "One of four, then one of three that are left, then one of two.",
+        ),
+        _lots_of_four,
+    ),
+)
