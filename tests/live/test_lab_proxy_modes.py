@@ -27,13 +27,13 @@ def outward(app: str, namespace: str, target: int, node_port: int) -> dict[str, 
     }
 
 
+# Its rules are of iptables: test_proxy_kernelspace.py has them in the other sandbox too.
+ONLY_RULES = pytest.param("kernelspace", marks=pytest.mark.sandbox("namespaces"))
 ROUND = 30  # requests: each of the three pods gets a third of them in turn
 
 
-@pytest.fixture(scope="module", params=["userspace", "kernelspace"])
-def running(request: pytest.FixtureRequest, sandbox: str) -> Iterator[tuple[str, Lab]]:
-    if (request.param, sandbox) == ("kernelspace", "uml"):
-        pytest.skip("its rules are those of iptables, which test_proxy_kernelspace.py has in this sandbox too")
+@pytest.fixture(scope="module", params=["userspace", ONLY_RULES])
+def running(request: pytest.FixtureRequest) -> Iterator[tuple[str, Lab]]:
     with lab.start(name=request.param, proxy_mode=request.param) as k:
         k.apply(SHOP)
         k.apply([outward("web", "shop", 8080, NODE_PORT)])

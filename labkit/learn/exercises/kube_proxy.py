@@ -30,6 +30,23 @@ def _lots_of_four(answer: Any) -> bool | str:
     return True
 
 
+_SCHEDULERS = {
+    "rr": "rr gives each pod its turn, fast or slow, busy or not.",
+    "wrr": "wrr knows the weights, but not what is open: a request that takes long counts like a short one.",
+    "lc": "lc counts what is open, but not how fast who has them open works.",
+    "sh": "sh looks at the client's address and at nothing else.",
+    "dh": "dh looks at the Service's address and at nothing else.",
+}
+
+
+def _scheduler(answer: Any) -> bool | str:
+    """`answer` is the name of a scheduler."""
+    if answer == "wlc":
+        return True
+    known = isinstance(answer, str) and answer in _SCHEDULERS
+    return _SCHEDULERS[answer] if known else 'One of "rr", "wrr", "lc", "wlc", "sh", "dh" is wanted.'
+
+
 EXERCISES = (
     Exercise(
         "kube-proxy/lots-of-four",
@@ -40,5 +57,15 @@ EXERCISES = (
             "One of four, then one of three that are left, then one of two.",
         ),
         _lots_of_four,
+    ),
+    Exercise(
+        "kube-proxy/scheduler",
+        "Write the name of the scheduler.",
+        (
+            "What you know of the machines is a weight: which two schedulers have a w?",
+            "What is open are connections: which two schedulers count them?",
+            "One name has both letters.",
+        ),
+        _scheduler,
     ),
 )
