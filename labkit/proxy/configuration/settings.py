@@ -48,7 +48,7 @@ class Settings(msgspec.Struct, frozen=True):
             local_interface=self._local_interface,
             masquerade_all=part.masquerade_all,
             masquerade_bit=14 if bit is None else bit,
-            localhost_nodeports=config.iptables.localhost_node_ports is not False and self.mode == "iptables",
+            localhost_nodeports=config.iptables.localhost_node_ports is not False,
             nodeport_addresses=tuple(self._node_ports(family, addresses)),
             service_cidrs=tuple(cidr for cidr in self.service_cidrs if (":" in cidr) == (family == "IPv6")),
             conntrack_liberal=config.conntrack.tcp_be_liberal,
