@@ -165,7 +165,10 @@ async def test_ipv6_and_other_settings() -> None:
 
     path = node("node-1")
     config = ProxyConfig(ipvs=IpvsConfig(scheduler="best"))
-    with pytest.raises(RuleError, match=r"can't use the IPVS proxier: .*-s best.*No such file or directory"):
+    with pytest.raises(
+        RuleError,
+        match=r"can't use the IPVS proxier: .*-s best.*No such file or directory. The schedulers are rr, wrr, ",
+    ):
         await IpvsMode(path, config, LEGACY).start()
     config = ProxyConfig(ipvs=IpvsConfig(strict_arp=True, tcp_timeout=1000, exclude_cidrs=("10.99.0.0/16",)))
     mode = IpvsMode(path, config, LEGACY)

@@ -46,6 +46,7 @@ def test_periods_and_masquerading_belong_to_the_mode() -> None:
     assert (ipvs.sync_period, ipvs.min_sync_period, ipvs.config.ipvs.scheduler) == (60, 0, "wrr")
     nftables = settings("--masquerade-all", "--proxy-mode", "nftables")
     assert nftables.proxy("IPv4").masquerade_all and not nftables.config.iptables.masquerade_all
+    assert not nftables.proxy("IPv4").localhost_nodeports
 
 
 @pytest.mark.parametrize(("family", "address"), [("IPv4", "172.18.1.11/32"), ("IPv6", "fd00::11/128")])
