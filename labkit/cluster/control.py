@@ -41,7 +41,7 @@ from labkit.net.place import Place
 from labkit.net.topology import Site, plan
 from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
-from labkit.services.allocator import Ranges
+from labkit.services.allocator import CIDRS, SERVICE_CIDR, Ranges
 from labkit.workloads import sources
 from labkit.workloads.disruption.eviction import evict
 from labkit.workloads.nodes.pace import Pace
@@ -77,7 +77,7 @@ class Control:
         wanted = msgspec.convert(given, Wanted)
         probes.require(wanted.needs)
         random.seed(wanted.seed)  # Mininet draws hardware addresses from it
-        site = plan(wanted.nodes, wanted.zones)
+        site = plan(wanted.nodes, wanted.zones, wanted.dual)
         self._progress("network")
         datacenter = DataCenter(site, dict(wanted.link))
         among = [iptables.Variant(wanted.variant)] if wanted.variant else iptables.Variant
@@ -90,7 +90,7 @@ class Control:
             Pace(wanted.pace),
             wanted.kept,
             wanted.synchronous,
-            Ranges(node_ports=wanted.node_ports),
+            Ranges(CIDRS if wanted.dual else {"IPv4": SERVICE_CIDR}, wanted.node_ports),
         )
         self._resume(site, wanted.seed)
         self._agents = NodeAgents(self._plane, datacenter, wanted, tables, self.roles, self._work)

@@ -6,6 +6,7 @@ store ──> Kubelet, NodeRules ──> pods and rules of each node
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from labkit.cluster.cloud import Cloud
@@ -19,7 +20,7 @@ from labkit.cluster.wanted import Wanted
 from labkit.cluster.work import Work
 from labkit.cni.plugins import PLUGINS
 from labkit.linux.iptables import Variant
-from labkit.net.topology import POD_NETWORK
+from labkit.net.topology import POD_NETWORK, POD_NETWORK_6
 from labkit.proxy.config import ProxyConfig
 from labkit.sandbox.channel import Peer
 from labkit.workloads.nodes.pace import Pace
@@ -43,18 +44,25 @@ class NodeAgents:
         silent = self.nodes.silent.__contains__
         self.kubelet = Kubelet(store, machines, links, PLUGINS[wanted.cni], roles, work, self.everywhere)
         self.rules = NodeRules(store, machines, wanted.proxy_mode, variant, ProxyConfig(cluster_cidr=POD_NETWORK), work)
+        self._families = [self.rules]
+        if wanted.dual:
+            six = ProxyConfig(cluster_cidr=POD_NETWORK_6, family="IPv6")
+            self._families.append(NodeRules(store, machines, wanted.proxy_mode, variant, six, work))
         self.kubelet.networks.joined, self.kubelet.networks.left = self.rules.join, self.rules.leave
-        self.kubelet.silent = self.rules.silent = silent
-        self.nodes.back += [self.kubelet.rejoin, self.rules.rejoin]
+        self.kubelet.silent = silent
+        for rules in self._families:
+            rules.silent = silent
+        self.nodes.back += [self.kubelet.rejoin, *(rules.rejoin for rules in self._families)]
         self.nodes.start()
         self.health = HealthPorts(store, machines)
         self.cloud = Cloud(store, datacenter, variant, work, self.everywhere)
 
     async def start(self) -> None:
         """Write the first rules; from now on they follow the store."""
-        await self.rules.start()
+        await asyncio.gather(*(rules.start() for rules in self._families))
 
     async def everywhere(self) -> None:
         """Wait until what has changed so far is in the rules of every node that hears of it."""
         await self._plane.reconciled()
-        await self.rules.synced()
+        for rules in self._families:
+            await rules.synced()

@@ -29,7 +29,7 @@ from labkit.proxy.tracker import Tracker
 
 
 class NodeRules:
-    """Keeps every node as the Services ask, in the proxy mode `mode`.
+    """Keeps every node as the Services ask, in the proxy mode `mode`, for one IP family.
 
     silent: whether a node is cut off: its rules stay as they are, until `rejoin`.
     """
@@ -45,7 +45,8 @@ class NodeRules:
         self._masquerade = masquerade.plan(config.cluster_cidr)
         self._tracker = Tracker(config.family)
         self._proxiers = {
-            name: Proxier(place.netns, MODES[mode](place.netns, config, variant)) for name, place in nodes.items()
+            name: Proxier(place.netns, MODES[mode](place.netns, config, variant), config.family)
+            for name, place in nodes.items()
         }
         self._nodes: dict[str, Node] = {}
         self._dirty: dict[str, set[PortKey] | None] = {}  # what changed since a node was served; None: all
@@ -57,7 +58,8 @@ class NodeRules:
         """Masquerade what leaves the cluster, then follow the store."""
         text = diff(None, self._masquerade)
         await asyncio.gather(*(p.mode.start() for p in self._proxiers.values()))
-        await asyncio.gather(*(iptables.apply(p.path, text, self.variant) for p in self._proxiers.values()))
+        family = self._tracker.family
+        await asyncio.gather(*(iptables.apply(p.path, text, self.variant, family) for p in self._proxiers.values()))
         self._store.watch(["Service", "EndpointSlice", "Node"], self._heard)
 
     async def synced(self) -> None:

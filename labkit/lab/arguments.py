@@ -16,6 +16,7 @@ PROXY_MODES = ("iptables", "ebpf", "userspace", "kernelspace")
 MODE_NEEDS = {"ebpf": ("ebpf-cgroup", "ebpf-tc")}
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
+FAMILIES = (("IPv4",), ("IPv4", "IPv6"))
 PACE = (1, 20)
 LINK = ("bw", "delay", "jitter", "loss", "max_queue_size")
 OWN_PORTS = (10250, 10256)  # of kubelet and kube-proxy
@@ -59,6 +60,12 @@ def check_pace(pace: float) -> None:
     slowest, quickest = PACE
     if isinstance(pace, bool) or not isinstance(pace, int | float) or not slowest <= pace <= quickest:
         raise LabError(f"pace is {pace!r}: a number from {slowest} (real) to {quickest} is wanted")
+
+
+def check_families(families: Sequence[str]) -> None:
+    """Raise `LabError` as `check` does."""
+    if tuple(families) not in FAMILIES:
+        raise LabError(f"ip_families is {families!r}: choose ('IPv4',) or ('IPv4', 'IPv6')")
 
 
 def port_range(text: str) -> tuple[int, int]:

@@ -35,6 +35,7 @@ def start(
     memory: int = MEMORY,
     seed: int = 0,
     pace: float = 5.0,
+    ip_families: Sequence[str] = ("IPv4",),
     service_node_port_range: str = "30000-32767",
     name: str = "lab",
     keep: bool = False,
@@ -55,6 +56,7 @@ def start(
     seed      of names and addresses: the same seed and manifests give the same ones
     pace      how many times sooner than in a real cluster a silent node is given up, and its pods are evicted; 1 is
               real: 50 s, and 300 s more
+    ip_families  of nodes, pods and Services: ("IPv4",), or both of ("IPv4", "IPv6")
     service_node_port_range  the node ports that Services may have, as kube-apiserver's flag of this name
     name      an earlier lab of this name in this process is closed first
     keep      the lab of this name comes back: its objects are kept in a file in the user's state directory
@@ -67,6 +69,7 @@ def start(
     wanted = sandbox or os.environ.get("LABKIT_SANDBOX", "") or "auto"
     arguments.check(nodes, zones, cni, proxy_mode, iptables, link)
     arguments.check_pace(pace)
+    arguments.check_families(ip_families)
     node_ports = arguments.port_range(service_node_port_range)
     arguments.check_sandbox(wanted, memory, needs)
     if proxy_mode == "ebpf":
@@ -81,7 +84,7 @@ def start(
     asked = {
         "nodes": nodes, "zones": list(zones), "cni": cni, "proxy_mode": proxy_mode, "variant": iptables, "link": link,
         "seed": seed, "needs": arguments.features(cni, proxy_mode, iptables, link, needs), "pace": pace,
-        "node_ports": node_ports,
+        "dual": len(ip_families) == 2, "node_ports": node_ports,
     }  # fmt: skip
     refused: dict[str, LabError] = {}
     with shown:

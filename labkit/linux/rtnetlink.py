@@ -35,7 +35,7 @@ IFLA_GROUP, IFLA_NET_NS_FD = 27, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER, BRPORT_HAIRPIN = 1, 4
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
-IFA_F_NOPREFIXROUTE = 0x200
+IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x2, 0x200
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC = 1, 4, 5, 7
 IFF_UP = 0x1
 RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST, RTNH_ONLINK = 254, 4, 1, 4
@@ -161,8 +161,12 @@ class Links(Netlink):
     # ---- addresses, routes
 
     def add_address(self, name: str, address: str, prefix_route: bool = True) -> None:
-        """`address` with its prefix length, "10.244.1.5/24"; without `prefix_route` it brings no route."""
-        body = self._address(name, address) + (b"" if prefix_route else u32(IFA_FLAGS, IFA_F_NOPREFIXROUTE))
+        """`address` with its prefix length, "10.244.1.5/24"; without `prefix_route` it brings no route.
+
+        Nobody is asked whether he has it: an IPv6 address could be used only a second later.
+        """
+        flags = (IFA_F_NODAD if ":" in address else 0) | (0 if prefix_route else IFA_F_NOPREFIXROUTE)
+        body = self._address(name, address) + (u32(IFA_FLAGS, flags) if flags else b"")
         self.request(RTM_NEWADDR, CREATE | REPLACE, body, f"add address {address} to {name}")
 
     def delete_address(self, name: str, address: str) -> None:
@@ -180,7 +184,10 @@ class Links(Netlink):
         return found
 
     def add_route(self, to: str, via: str = "", dev: str = "", src: str = "", onlink: bool = False) -> None:
-        """Add or replace a route to a prefix or "default", by gateway (`via`), link (`dev`) or both."""
+        """Add or replace a route to a prefix, by gateway (`via`), link (`dev`) or both.
+
+        "default" is IPv4's, or where the gateway is an IPv6 address IPv6's.
+        """
         body = self._route(to, via, dev, src, onlink)
         self.request(RTM_NEWROUTE, CREATE | REPLACE, body, f"add route to {to}")
 
@@ -204,7 +211,8 @@ class Links(Netlink):
         return body + attr(IFA_LOCAL, ip.packed) + attr(IFA_ADDRESS, ip.packed)
 
     def _route(self, to: str, via: str, dev: str, src: str, onlink: bool) -> bytes:
-        net = ip_network("0.0.0.0/0" if to == "default" else to)
+        every = "::/0" if ":" in via else "0.0.0.0/0"
+        net = ip_network(every if to == "default" else to)
         scope = SCOPE_UNIVERSE if via else SCOPE_LINK
         flags = RTNH_ONLINK if onlink else 0
         body = _RTMSG.pack(
