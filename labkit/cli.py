@@ -48,8 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure, beside the bare tools, in one run")
     bench.add_argument(
         "what",
-        choices=["start", "api"],
-        help="start: from nothing to 30 pods and 10 Services that answer; api: the API over TLS, beside etcd",
+        choices=["start", "api", "proxy"],
+        help="start: from nothing to 30 pods and 10 Services that answer; api: the API over TLS, beside etcd; "
+        "proxy: thousands of Services in the modes of kube-proxy",
     )
     bench.add_argument("--rounds", type=int, default=5, help="how often to repeat (5)")
     bench.add_argument("--sandbox", choices=["namespaces", "uml"], default="namespaces", help="which kind, for start")
@@ -88,11 +89,16 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _bench(arguments: argparse.Namespace) -> int:
     from labkit.lab.bench.api import bench_api
+    from labkit.lab.bench.proxy import bench_proxy
     from labkit.lab.bench.start import bench_start
 
-    report = (
-        bench_api(arguments.rounds) if arguments.what == "api" else bench_start(arguments.rounds, arguments.sandbox)
-    )
+    match arguments.what:
+        case "api":
+            report = bench_api(arguments.rounds)
+        case "proxy":
+            report = bench_proxy(arguments.rounds)
+        case _:
+            report = bench_start(arguments.rounds, arguments.sandbox)
     print(report.as_json() if arguments.json else report)
     return 0
 

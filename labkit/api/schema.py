@@ -184,8 +184,10 @@ def _check_object(value: dict[str, Any], schema: Schema, path: str, found: Found
     if known is None:
         item = schema.get("additionalProperties")
         if isinstance(item, dict):
+            plain = item.get("type") == "string" and "format" not in item
             for name, child in value.items():
-                _check(child, item, f"{path}[{name}]", found, depth + 1)
+                if type(child) is not str or not plain:
+                    _check(child, item, f"{path}[{name}]", found, depth + 1)
         return
     for name, child in value.items():
         if len(found) >= MAX_PROBLEMS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeVar
 
 import msgspec
@@ -63,8 +62,9 @@ class Call:
     def resource(self) -> Resource:
         return self.route.resource
 
-    @cached_property
+    @property
     def renderer(self) -> Renderer:
+        """A new one, for what the call answers."""
         custom = self.plane.admission.custom
         columns = custom.columns(self.resource.api_version, self.resource.kind) if self.resource.custom else None
         return self.rendering(self.resource, self.shown, columns)

@@ -23,6 +23,7 @@ from labkit.linux.iptables import Variant
 from labkit.net.topology import POD_NETWORK, POD_NETWORK_6
 from labkit.proxy.config import ProxyConfig
 from labkit.sandbox.channel import Peer
+from labkit.services.allocator import SERVICE_CIDR, SERVICE_CIDR_6
 from labkit.workloads.nodes.pace import Pace
 
 
@@ -43,10 +44,11 @@ class NodeAgents:
         self.nodes = Agents(store, list(machines), Pace(wanted.pace), datacenter.cut)
         silent = self.nodes.silent.__contains__
         self.kubelet = Kubelet(store, machines, links, PLUGINS[wanted.cni], roles, work, self.everywhere)
-        self.rules = NodeRules(store, machines, wanted.proxy_mode, variant, ProxyConfig(cluster_cidr=POD_NETWORK), work)
+        config = ProxyConfig(cluster_cidr=POD_NETWORK, service_cidrs=(SERVICE_CIDR,))
+        self.rules = NodeRules(store, machines, wanted.proxy_mode, variant, config, work)
         self._families = [self.rules]
         if wanted.dual:
-            six = ProxyConfig(cluster_cidr=POD_NETWORK_6, family="IPv6")
+            six = ProxyConfig(cluster_cidr=POD_NETWORK_6, service_cidrs=(SERVICE_CIDR_6,), family="IPv6")
             self._families.append(NodeRules(store, machines, wanted.proxy_mode, variant, six, work))
         self.kubelet.networks.joined, self.kubelet.networks.left = self.rules.join, self.rules.leave
         self.kubelet.silent = silent

@@ -20,7 +20,7 @@ from labkit.linux import iptables
 from labkit.linux.iptables import Variant
 from labkit.net.place import Place
 from labkit.proxy.config import ProxyConfig
-from labkit.proxy.mode import KnowsPods, view_of
+from labkit.proxy.mode import KnowsPods, Relays, view_of
 from labkit.proxy.model import PortKey
 from labkit.proxy.modes import MODES
 from labkit.proxy.proxier import Proxier
@@ -97,6 +97,15 @@ class NodeRules:
         for row in rows:
             to = (row.pop("socket"), protocol, row["local"], row["remote"])
             row["server"] = next(filter(None, (deliver(*to) for deliver in delivers)), row["server"])
+
+    async def name_relayed(self, place: Place, protocol: str, rows: list[dict[str, Any]]) -> None:
+        """Put into rows of requests which endpoints those were passed on to, where a process of a node does that."""
+        for node in [place.node] if place.node else list(self._proxiers):
+            if isinstance(mode := self._proxiers[node].mode, Relays):
+                found = [row for row in rows if row["local"] and row["server"]]
+                ends = await mode.relayed(protocol, [(row["local"], row["server"]) for row in found])
+                for row, end in zip(found, ends, strict=True):
+                    row["server"] = end or row["server"]
 
     def _heard(self, event: Event) -> None:
         gone = event.type == "DELETED"

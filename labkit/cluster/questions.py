@@ -76,6 +76,7 @@ class Questions:
     async def request(self, source: str, url: str, **options: Any) -> list[Raw]:
         """Requests from a place; each row says which pod really answered."""
         place = self._place(source)
+        protocol = "udp" if url.startswith("udp:") else "tcp"
         rows: list[Raw] = await self._roles["traffic"].call(
             "request",
             place=msgspec.to_builtins(place),
@@ -85,7 +86,8 @@ class Questions:
             **options,
         )
         if self._rules.translates_sockets:
-            self._rules.name_servers(place, "udp" if url.startswith("udp:") else "tcp", rows)
+            self._rules.name_servers(place, protocol, rows)
+        await self._rules.name_relayed(place, protocol, rows)
         answering = self._by_address()
         for row in rows:
             pod = answering.get((row["server"] or "").rpartition(":")[0].strip("[]"))
@@ -128,7 +130,7 @@ class Questions:
             source=msgspec.to_builtins(place),
             nat=self._translators(place),
             url=url,
-            variant=self._rules.variant.value,
+            variant="nft" if self._rules.mode == "nftables" else self._rules.variant.value,
             timeout=timeout,
         )
         return value

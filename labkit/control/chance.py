@@ -24,7 +24,7 @@ class Chance:
     """
 
     def __init__(self, seed: int) -> None:
-        self._seed = seed
+        self._seed = f"{seed}\0"
         self.drawn: Counter[tuple[str, ...]] = Counter()
         self.fresh_since_kept: set[tuple[str, ...]] = set()
         self.undo: dict[tuple[str, ...], int] | None = None
@@ -38,7 +38,7 @@ class Chance:
 
     def number(self, *purpose: str) -> int:
         """A number of 64 bits: always the same one for the same purpose."""
-        text = "\0".join((str(self._seed), *purpose))
+        text = self._seed + "\0".join(purpose)
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
     def uid(self, *purpose: str) -> str:
@@ -55,8 +55,9 @@ class Chance:
 
     def fresh(self, *purpose: str) -> int:
         """A number of 64 bits: another one at each call for the same purpose."""
+        times = self.drawn.get(purpose, 0)
         if self.undo is not None:
-            self.undo.setdefault(purpose, self.drawn[purpose])
-        self.drawn[purpose] += 1
+            self.undo.setdefault(purpose, times)
+        self.drawn[purpose] = times + 1
         self.fresh_since_kept.add(purpose)
-        return self.number(*purpose, str(self.drawn[purpose]))
+        return self.number(*purpose, str(times + 1))

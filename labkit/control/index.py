@@ -31,6 +31,9 @@ class Index:
 
     def move(self, key: Key, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         """The object of `key` was `old` and is `new`; None where there is none."""
+        if old is None and new is not None:
+            self._add(key, self._values(new))
+            return
         before = [] if old is None else list(self._values(old))
         after = [] if new is None else list(self._values(new))
         if before == after:
@@ -39,5 +42,11 @@ class Index:
             self._keys[value].discard(key)
             if not self._keys[value]:
                 del self._keys[value]
-        for value in after:
-            self._keys.setdefault(value, set()).add(key)
+        self._add(key, after)
+
+    def _add(self, key: Key, values: Iterable[str]) -> None:
+        for value in values:
+            if (found := self._keys.get(value)) is None:
+                self._keys[value] = {key}
+            else:
+                found.add(key)

@@ -112,12 +112,13 @@ class Loop:
 
     def next_due(self) -> float | None:
         """Seconds until a postponed key has its turn (0 when it has); None when none is postponed."""
-        times = [when for queue in self._queues for when in queue.due.values()]
+        times = [when for queue in self._queues if queue.due for when in queue.due.values()]
         return max(0.0, min(times) - self._clock()) if times else None
 
     def _mark(self, queue: _Queue, event: Event) -> None:
         try:
-            queue.dirty.update(queue.controller.keys(event))
+            if keys := queue.controller.keys(event):
+                queue.dirty.update(keys)
         except Exception as error:
             self._failed(Failure(queue.controller.name, "", error, 1, 0.0))
         if queue.dirty and not self._draining:

@@ -76,12 +76,15 @@ class Store(Formed):
 
     def list(self, kind: str, namespace: str | None = None) -> tuple[Raw, ...]:
         """Objects of a kind in order of namespace and name; of all namespaces when None."""
-        found = self._objects.get(kind, {})
-        return tuple(found[place] for place in sorted(found) if namespace is None or place[0] == namespace)
+        found = self._objects.get(kind)
+        if not found:
+            return ()
+        return tuple([found[place] for place in sorted(found) if namespace is None or place[0] == namespace])
 
     def indexed(self, index: str, value: str) -> tuple[Raw, ...]:
         """Objects for which an index has this value, in order of kind, namespace and name."""
-        return tuple(self._objects[kind][place, name] for kind, place, name in self._indexes[index].keys(value))
+        keys = self._indexes[index].keys(value)
+        return tuple([self._objects[kind][place, name] for kind, place, name in keys]) if keys else ()
 
     def as_of(self, kind: str, version: int, namespace: str | None = None) -> tuple[Raw, ...]:
         """What `list` gave at a version, 0 being now. Raises Expired (410) where it is too long ago."""

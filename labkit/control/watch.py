@@ -41,18 +41,22 @@ class Watches:
 
     def __init__(self) -> None:
         self._watches: list[Watch] = []
+        self._by_kind: dict[str, list[Watch]] = {}
         self._waiting: deque[tuple[Watch, Event]] = deque()
         self._busy = False
 
     def add(self, watch: Watch, initial: Iterable[Event]) -> None:
         self._waiting.extend((watch, event) for event in initial)
         self._watches.append(watch)
+        self._by_kind.clear()
 
     def announce(self, kind: str, event: Event) -> None:
         """Queue the event for everybody who watches `kind`, which is what the store keeps the object under."""
-        self._watches = [watch for watch in self._watches if watch.active]
-        told = [(watch, event) for watch in self._watches if watch.kinds is None or kind in watch.kinds]
-        self._waiting.extend(told)
+        if (told := self._by_kind.get(kind)) is None:
+            self._watches = [watch for watch in self._watches if watch.active]
+            told = [watch for watch in self._watches if watch.kinds is None or kind in watch.kinds]
+            self._by_kind[kind] = told
+        self._waiting.extend([(watch, event) for watch in told])
 
     def dispatch(self) -> None:
         """Call back for what waits. A call from within a callback returns at once: the outer one goes on with it.
@@ -63,10 +67,13 @@ class Watches:
         if self._busy:
             return
         self._busy = True
+        waiting = self._waiting
         try:
-            while self._waiting:
-                watch, event = self._waiting.popleft()
+            while waiting:
+                watch, event = waiting.popleft()
                 if watch.active:
                     watch.callback(event)
+                else:
+                    self._by_kind.clear()  # which forgets it
         finally:
             self._busy = False

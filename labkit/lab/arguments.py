@@ -12,10 +12,11 @@ from labkit.net.topology import plan
 
 CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
-PROXY_MODES = ("iptables", "ebpf", "userspace", "kernelspace")
-MODE_NEEDS = {"ebpf": ("ebpf-cgroup", "ebpf-tc")}
+PROXY_MODES = ("iptables", "nftables", "ipvs", "ebpf", "userspace", "kernelspace")
+MODE_NEEDS = {"nftables": ("nftables",), "ipvs": ("ipvs", "ipset"), "ebpf": ("ebpf-cgroup", "ebpf-tc")}
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
+IPV4_ONLY = ("ebpf",)
 FAMILIES = (("IPv4",), ("IPv4", "IPv6"))
 PACE = (1, 20)
 LINK = ("bw", "delay", "jitter", "loss", "max_queue_size")
@@ -62,10 +63,12 @@ def check_pace(pace: float) -> None:
         raise LabError(f"pace is {pace!r}: a number from {slowest} (real) to {quickest} is wanted")
 
 
-def check_families(families: Sequence[str]) -> None:
+def check_families(families: Sequence[str], proxy_mode: str) -> None:
     """Raise `LabError` as `check` does."""
     if tuple(families) not in FAMILIES:
         raise LabError(f"ip_families is {families!r}: choose ('IPv4',) or ('IPv4', 'IPv6')")
+    if "IPv6" in families and proxy_mode in IPV4_ONLY:
+        raise LabError(f"ip_families is {families!r}: proxy_mode {proxy_mode!r} serves IPv4 only; choose another one")
 
 
 def port_range(text: str) -> tuple[int, int]:

@@ -54,6 +54,7 @@ PROGRAMS = (
     ),
     Program("nft", "nftables", "rules of nftables, as a node shows them", r"""["'; ]nft """),
     Program("ipvsadm", "ipvsadm", "tables of IPVS, as a node shows them", r"\bipvsadm ", ask=""),
+    Program("ipset", "ipset", "sets of addresses in rules, as a node shows them", r"""["'; ]ipset """, ask="-v"),
     Program("conntrack", "conntrack", "tracked connections, as a node shows them", r"""["'; ]conntrack -"""),
     Program("clang", "clang", "the programs of kube-proxy's ebpf mode", r"""proxy_mode=["']ebpf"""),
     Program("curl", "curl", "HTTP requests by hand", r"\bcurl ", ("00_start",)),

@@ -7,16 +7,22 @@ from collections.abc import Iterator
 from labkit.net.rules import Chain, Ruleset
 
 Row = dict[str, object]
+ENTRANCES = (
+    "KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-NODEPORTS",
+    "KUBE-PORTALS-CONTAINER", "KUBE-PORTALS-HOST", "KUBE-NODEPORT-CONTAINER", "KUBE-NODEPORT-HOST",
+    "KUBE-NODEPORT-NON-LOCAL", "LABKIT-HNS-LB",
+)  # fmt: skip
+"""The chains in which each Service has rules of its own: of the modes iptables, userspace and kernelspace."""
 ENDS = (":", " ", '"')  # what follows a Service's name in a comment: its port's name, more words, or nothing
 
 
 def serving(rules: Ruleset, service: str, table: str = "nat") -> list[Row]:
-    """Rows TABLE, CHAIN, NUMBER, RULE: the entries of KUBE-SERVICES for "namespace/name", and the chains behind them.
+    """Rows TABLE, CHAIN, NUMBER, RULE: the entries of ENTRANCES for "namespace/name", and the chains behind them.
 
     NUMBER counts from 1 within the chain, as `iptables -L --line-numbers` does.
     """
     rows: list[Row] = []
-    for chain in ("KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-NODEPORTS"):
+    for chain in ENTRANCES:
         start = rules.chain(table, chain)
         if start is None:
             continue

@@ -45,8 +45,8 @@ def start(
 
     nodes     1 to 200 machines, spread over `zones` in turn
     cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
-    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default;
-                "ebpf" is Cilium's way, and needs clang
+    proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default; "ipvs" comes with a kernel of
+                its own where the machine's has no IPVS; "ebpf" is Cilium's way, and needs clang
     iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
     link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
     sandbox   "namespaces", "uml" (a kernel of its own, User-Mode Linux) or "auto": the first where this machine has it
@@ -69,7 +69,7 @@ def start(
     wanted = sandbox or os.environ.get("LABKIT_SANDBOX", "") or "auto"
     arguments.check(nodes, zones, cni, proxy_mode, iptables, link)
     arguments.check_pace(pace)
-    arguments.check_families(ip_families)
+    arguments.check_families(ip_families, proxy_mode)
     node_ports = arguments.port_range(service_node_port_range)
     arguments.check_sandbox(wanted, memory, needs)
     if proxy_mode == "ebpf":

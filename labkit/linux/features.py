@@ -60,4 +60,6 @@ FEATURES = (
     Feature("ebpf-xdp", "eBPF programs in front of the network stack", "sudo apt-get install user-mode-linux"),
     Feature("ebpf-cgroup", "eBPF programs on sockets", "sudo apt-get install user-mode-linux"),
 )
+NOT_IN_OWN = frozenset({"nftables", "iptables-nft", "wireguard"})
+"""What the kernel that a lab brings along (User-Mode Linux) does not have either."""
 BY_NAME = {feature.name: feature for feature in FEATURES}

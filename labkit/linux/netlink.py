@@ -24,6 +24,7 @@ _HEADER = struct.Struct("=IHHII")
 _ATTR = struct.Struct("=HH")
 _ERROR, _DONE = 2, 3
 _SOL_NETLINK, _EXT_ACK, _CAP_ACK = 270, 11, 10
+_AT_ONCE = 100  # messages whose answers fit a socket's buffer that is read only afterwards
 _ERROR_TEXT = 1  # NLMSGERR_ATTR_MSG
 
 
@@ -40,14 +41,18 @@ def u32(kind: int, value: int) -> bytes:
 
 def attrs(data: bytes) -> dict[int, bytes]:
     """The attributes in `data` by kind; of a kind that repeats, the last."""
-    found, at = {}, 0
+    return dict(each(data))
+
+
+def each(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The attributes in `data`, kind and value, in order."""
+    at = 0
     while at + 4 <= len(data):
         size, kind = _ATTR.unpack_from(data, at)
         if size < 4:
             break
-        found[kind & 0x3FFF] = data[at + 4 : at + size]
+        yield kind & 0x3FFF, data[at + 4 : at + size]
         at += (size + 3) & ~3
-    return found
 
 
 class Netlink:
@@ -102,6 +107,15 @@ class Netlink:
         else:
             self._pending.append(item)
 
+    def ask(self, kind: int, body: bytes, what: str) -> bytes:
+        """The body of the one object asked for; ENOENT where there is none."""
+        self._sequence += 1
+        self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, REQUEST, self._sequence, 0) + body)
+        answer, _, found = next(iter(self._messages()))
+        if answer == _ERROR:
+            raise self._refused(what, -struct.unpack_from("=i", found)[0], found)
+        return found
+
     def dump(self, kind: int, body: bytes) -> Iterator[bytes]:
         """Every object of a kind, as message bodies."""
         self._sequence += 1
@@ -117,15 +131,17 @@ class Netlink:
                     yield answer
 
     def _transact(self, items: list[tuple[int, str, bytes]]) -> None:
-        waiting = {number: what for number, what, _ in items}
-        self._socket.send(b"".join(message + bytes(-len(message) % 4) for _, _, message in items))
         failure: NetlinkError | None = None
-        while waiting:
-            for got, number, body in self._messages():
-                code = -struct.unpack_from("=i", body)[0] if got == _ERROR else 0
-                what = waiting.pop(number, "")
-                if code and failure is None:
-                    failure = self._refused(what, code, body)
+        for first in range(0, len(items), _AT_ONCE):
+            some = items[first : first + _AT_ONCE]
+            waiting = {number: what for number, what, _ in some}
+            self._socket.send(b"".join(message + bytes(-len(message) % 4) for _, _, message in some))
+            while waiting:
+                for got, number, body in self._messages():
+                    code = -struct.unpack_from("=i", body)[0] if got == _ERROR else 0
+                    what = waiting.pop(number, "")
+                    if code and failure is None:
+                        failure = self._refused(what, code, body)
         if failure:
             raise failure
 

@@ -77,14 +77,6 @@ class Netfilter(Netlink):
             if kind == _ERROR and (code := -struct.unpack_from("=i", body)[0]):
                 raise self._refused(what, code, body)
 
-    def ask(self, kind: int, body: bytes, what: str) -> bytes:
-        """The body of the one object asked for; ENOENT where there is none."""
-        self._socket.send(_wire(kind, 0, body))
-        answer, _, found = next(iter(self._messages()))
-        if answer == _ERROR:
-            raise self._refused(what, -struct.unpack_from("=i", found)[0], found)
-        return found
-
     def received(self) -> Iterator[tuple[int, dict[int, bytes]]]:
         """Type and attributes of the messages that lie in the socket; never waits.
 

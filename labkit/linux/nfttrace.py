@@ -29,13 +29,15 @@ _HOOKS = {"PREROUTING": 0, "OUTPUT": 3}
 _OWNER = 2
 
 _POLICY = 1
+_DROP = bytes(4)
 
 
 class TraceEvent(msgspec.Struct, frozen=True):
     """A packet met a rule, the end of a chain, or (after the end of a built-in chain) its policy.
 
-    data    the packet's start, from its IP header
-    handle  the rule's; 0 at an end and for a policy
+    data     the packet's start, from its IP header
+    handle   the rule's; 0 at an end and for a policy
+    dropped  the rule's verdict, or what its map had for the packet, was to drop it
     """
 
     table: str
@@ -43,6 +45,7 @@ class TraceEvent(msgspec.Struct, frozen=True):
     kind: Literal["rule", "end", "policy"]
     handle: int
     data: bytes
+    dropped: bool = False
 
 
 class NftTrace(nl.Netfilter):
@@ -78,7 +81,9 @@ class NftTrace(nl.Netfilter):
                 # Kernels type a RETURN and a chain's end differently; that a rule's event has a handle holds for all.
                 policy = int.from_bytes(found[4], "big") == _POLICY
                 what: Literal["rule", "end", "policy"] = "rule" if handle else "policy" if policy else "end"
-                yield TraceEvent(table, nl.string(found[2]), what, handle, self._headers.get(packet, b""))
+                dropped = 5 in found and attrs(found[5]).get(1) == _DROP
+                data = self._headers.get(packet, b"")
+                yield TraceEvent(table, nl.string(found[2]), what, handle, data, dropped)
 
 
 def handles(path: str) -> dict[tuple[str, str], list[int]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from labkit.errors import LabError, MissingFeature, NetlinkError
 from labkit.linux import conntrack, iptables, netns
-from labkit.linux.features import BY_NAME
+from labkit.linux.features import BY_NAME, NOT_IN_OWN
 from labkit.linux.iptables import Variant
 from labkit.linux.netlink import CREATE, Netlink, attr
 from labkit.linux.nfnetlink import Netfilter, header, nest, text
@@ -29,7 +29,6 @@ _BPF, _PROG_LOAD = 321, 5  # of x86-64
 _XDP, _CLS, _CGROUP_SOCK_ADDR, _INET4_CONNECT = 6, 3, 18, 10
 _RETURN_ONE = struct.pack("=BBhiBBhi", 0xB7, 0, 0, 1, 0x95, 0, 0, 0)  # r0 = 1; exit
 _TUNSETIFF, _IFF_TUN = 0x400454CA, 0x0001
-_NFTABLES, _NEW_TABLE = 10, 0xA00
 _NEW_SET, _DESTROY_SET = 0x602, 0x603
 _NEW_QDISC, _TC_ROOT = 36, 0xFFFFFFFF
 _GENERIC, _CONTROL, _GET_FAMILY = 16, 16, bytes([3, 1, 0, 0])
@@ -41,10 +40,14 @@ def require(names: Sequence[str]) -> None:
         return
     lines = [f"{name} ({BY_NAME[name].purpose}): {reason.strip()}" for name, reason in lacks.items()]
     remedies = "; ".join(dict.fromkeys(BY_NAME[name].remedy for name in lacks))
+    own = (
+        'the kernel that a lab may bring along, sandbox="uml", does not have it either: sandbox="namespaces" uses this '
+        "machine's own"
+        if lacks.keys() & NOT_IN_OWN
+        else 'or let the lab bring a kernel of its own that has it, lab.start(sandbox="uml")'
+    )
     raise MissingFeature(
-        f"this kernel lacks what the lab asks for: {'; '.join(lines)}. Remedy: {remedies}; or let the lab bring a "
-        'kernel of its own that has it, lab.start(sandbox="uml")',
-        missing=lacks,
+        f"this kernel lacks what the lab asks for: {'; '.join(lines)}. Remedy: {remedies}; {own}", missing=lacks
     )
 
 
@@ -131,8 +134,23 @@ def _iptables(variant: Variant) -> Probe:
 
 
 def _nftables(path: str) -> None:
-    with Netfilter(path) as kernel:
-        kernel.transaction(_NFTABLES, [(_NEW_TABLE, CREATE, text(1, "probe"))], "add a table")
+    """With the parts that kube-proxy's rules are made of."""
+    from labkit.linux.nftables.kernel import NfTables
+    from labkit.linux.nftables.messages import Messages
+    from labkit.net import nft
+
+    make, inner = Messages("ip", "probe"), nft.Verdict("jump", "inner")
+    where = nft.Match("ip daddr", "10.0.0.1")
+    rules = (
+        nft.Rule((nft.CtState("new"), where, nft.FibLocal("saddr"), nft.SetMark("|", 1), inner)),
+        nft.Rule((nft.Spread((inner,)),)),
+        nft.Rule((nft.Masquerade(),)),
+    )
+    chain = nft.Chain("outer", rules, nft.Hook("nat", "postrouting", 100))
+    made = [make.add_table("probe"), make.add_chain(nft.Chain("inner")), make.add_chain(chain)]
+    filled = [message for rule in rules for message in make.add_rule(chain.name, rule)]
+    with NfTables(path, "ip") as kernel:
+        kernel.apply([[*made, *filled, make.delete_table()]])
 
 
 def _ipset(path: str) -> None:

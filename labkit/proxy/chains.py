@@ -10,24 +10,31 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from functools import partial
 
 from labkit.net.rules import Family, Rule, Ruleset, ruleset
 from labkit.proxy.model import PortKey
-from labkit.proxy.restore import changes, transactions
+from labkit.proxy.restore import diff, filled, transactions
 
 Place = tuple[str, str]
 """Table and chain."""
 Block = Mapping[Place, Sequence[str]]
 """The rules of one Service port, each without the `-A CHAIN ` before it."""
+Lines = list[list[str]]
 _AFTER = 1 << 30
 
 
 class Chains:
-    """The chains of one node. `hooks`: rules of built-in chains, which lead to the shared ones."""
+    """The chains of one node.
 
-    def __init__(self, shared: Iterable[Place], hooks: Block, family: Family) -> None:
+    frame: what is there without any Service port: rules of built-in chains that lead to the shared ones, and chains of
+    its own
+    """
+
+    def __init__(self, shared: Iterable[Place], frame: Block, family: Family) -> None:
         self._family = family
-        self._hooks = hooks
+        self._frame = frame
+        self._begun = False
         self._shared: dict[Place, list[tuple[PortKey, int, str]]] = {place: [] for place in shared}
         self._blocks: dict[PortKey, Block] = {}
 
@@ -37,38 +44,58 @@ class Chains:
     def ruleset(self) -> Ruleset:
         """All of them, as `iptables-save` would print them."""
         tables: dict[str, dict[str, list[str]]] = {}
-        for (table, chain), texts in self._hooks.items():
+        for (table, chain), texts in self._frame.items():
             tables.setdefault(table, {}).setdefault(chain, []).extend(texts)
         for (table, chain), rules in self._shared.items():
             tables.setdefault(table, {})[chain] = [text for _, _, text in rules]
         for block in self._blocks.values():
-            for (table, chain), texts in self._own(block):
-                tables.setdefault(table, {})[chain] = list(texts)
+            for place, texts in block.items():
+                if place not in self._shared:
+                    tables.setdefault(place[0], {})[place[1]] = list(texts)
         return ruleset(tables, self._family)
 
     def replace(self, blocks: Mapping[PortKey, Block | None], batch: int | None) -> str:
-        """Put blocks in the place of those that the ports had (None: the port is gone); the edits as restore text."""
-        before = {key: self._blocks.get(key, {}) for key in blocks}
-        edits: dict[str, list[list[str]]] = {}
-        for key, block in blocks.items():
-            for table, lines in self._edit(key, block or {}):
-                edits.setdefault(table, []).append(lines)
-            if block is None:
+        """Put blocks in the place of those that the ports had (None: the port is gone); the edits as restore text.
+
+        The first call's edits make the frame too. In every transaction's end a chain is there before what jumps to it.
+        """
+        start = "" if self._begun else diff(None, self.ruleset(), batch)
+        self._begun = True
+        groups: dict[str, tuple[Lines, Lines, Lines]] = {t: ([], [], []) for t, _ in self._shared}
+        for key in sorted(blocks):
+            block = blocks[key] or {}
+            for table, lines, gone in self._own_edits(self._blocks.get(key, {}), block, batch):
+                groups[table][0].extend(lines)
+                groups[table][2].append(gone)
+            for table, edit in self._edit(key, block):
+                groups[table][1].append(edit)
+            if blocks[key] is None:
                 self._blocks.pop(key, None)
             else:
                 self._blocks[key] = block
-        old = {place: texts for block in before.values() for place, texts in self._own(block)}
-        new = {place: texts for block in blocks.values() for place, texts in self._own(block or {})}
-        gone = {place: texts for place, texts in old.items() if place not in new}
-        parts = []
-        for table in dict.fromkeys(table for table, _ in self._shared):
-            parts.append(changes(table, _of(table, old.keys() & new.keys(), old), _of(table, new, new), batch))
-            parts.append(transactions(table, edits.get(table, ()), batch))
-            parts.append(changes(table, _of(table, gone, gone), {}, batch))
-        return "".join(parts)
+        return start + "".join(
+            transactions(table, (lines for part in parts for lines in part if lines), batch)
+            for table, parts in groups.items()
+        )
 
-    def _own(self, block: Block) -> Iterator[tuple[Place, Sequence[str]]]:
-        return ((place, texts) for place, texts in block.items() if place not in self._shared)
+    def _own_edits(self, old: Block, new: Block, batch: int | None) -> Iterator[tuple[str, Lines, list[str]]]:
+        """Each table with the lines for the chains of one port that differ, and those for the chains that go."""
+        for table in dict.fromkeys(t for block in (new, old) for t, _ in block):
+            before, after = self._own(old, table), self._own(new, table)
+            lines: list[str] = []
+            for chain, texts in after.items():
+                if before.get(chain) != texts:
+                    lines.append(f":{chain} - [0:0]")
+                    lines += [f"-A {chain} {text}" for text in texts]
+            gone = [f":{chain} - [0:0]" for chain in before.keys() - after.keys()]
+            gone += [f"-X {line[1:].partition(' ')[0]}" for line in gone]
+            if batch is not None and len(lines) > batch:  # its chains do not fit one transaction: leaves first
+                yield table, filled(_rules(before), _rules(after), batch), gone
+            else:
+                yield table, [lines], gone
+
+    def _own(self, block: Block, table: str) -> dict[str, Sequence[str]]:
+        return {c: texts for (t, c), texts in block.items() if t == table and (t, c) not in self._shared}
 
     def _edit(self, key: PortKey, block: Block) -> Iterator[tuple[str, list[str]]]:
         """Change the port's rules in the shared chains; yields each table with its lines, new rules before old ones."""
@@ -77,15 +104,21 @@ class Chains:
             texts = block.get((table, chain), ())
             if [text for _, _, text in rules[start:end]] == list(texts):
                 continue
+            at = partial(_place, chain, start, end == len(rules) and start == end)
             yield (
                 table,
                 [
-                    *(f"-I {chain} {start + 1 + i} {text}" for i, text in enumerate(texts)),
+                    *(f"{at(i)} {text}" for i, text in enumerate(texts)),
                     *(f"-D {chain} {start + 1 + len(texts)}" for _ in range(start, end)),
                 ],
             )
             rules[start:end] = [(key, i, text) for i, text in enumerate(texts)]
 
 
-def _of(table: str, places: Iterable[Place], texts: Mapping[Place, Sequence[str]]) -> dict[str, tuple[Rule, ...]]:
-    return {chain: tuple(map(Rule, texts[table, chain])) for t, chain in places if t == table}
+def _place(chain: str, start: int, last: bool, offset: int) -> str:
+    """Where a rule goes; at the end of a chain, by the command that need not count."""
+    return f"-A {chain}" if last else f"-I {chain} {start + 1 + offset}"
+
+
+def _rules(chains: Mapping[str, Sequence[str]]) -> dict[str, tuple[Rule, ...]]:
+    return {chain: tuple(map(Rule, texts)) for chain, texts in chains.items()}

@@ -9,6 +9,23 @@ import msgspec
 from labkit.net.rules import Family
 
 
+class IpvsConfig(msgspec.Struct, frozen=True):
+    """The part `ipvs` of KubeProxyConfiguration.
+
+    scheduler      who gets a new connection; empty: "rr"
+    strict_arp     no ARP for Service addresses, as balancers that announce them by ARP themselves need
+    exclude_cidrs  prefixes whose virtual servers are somebody else's, and stay
+    tcp_timeout, tcp_fin_timeout, udp_timeout  seconds that an idle connection is kept; 0: as the kernel has it
+    """
+
+    scheduler: str = ""
+    strict_arp: bool = False
+    exclude_cidrs: tuple[str, ...] = ()
+    tcp_timeout: int = 0
+    tcp_fin_timeout: int = 0
+    udp_timeout: int = 0
+
+
 class Winkernel(msgspec.Struct, frozen=True):
     """Settings of the mode kernelspace. enable_dsr: direct server return: pods see who asks for a cluster IP."""
 
@@ -37,6 +54,8 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     masquerade_bit       bit of the packet mark that asks for masquerading
     localhost_nodeports  whether NodePorts answer on 127.0.0.1 (needs net.ipv4.conf.all.route_localnet)
     nodeport_addresses   prefixes of the node's addresses on which NodePorts answer; none: as the mode has it
+    service_cidrs        ranges of cluster IPs, as the ServiceCIDRs have them: nftables mode drops what is for an
+                         address there that no Service has
     conntrack_liberal    net.netfilter.nf_conntrack_tcp_be_liberal is set: keep packets in state INVALID
     winkernel            of the mode kernelspace alone
     ebpf                 of that mode alone
@@ -47,9 +66,11 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     masquerade_bit: int = 14
     localhost_nodeports: bool = True
     nodeport_addresses: tuple[str, ...] = ()
+    service_cidrs: tuple[str, ...] = ()
     conntrack_liberal: bool = False
     ebpf: EbpfConfig = EbpfConfig()
     family: Family = "IPv4"
+    ipvs: IpvsConfig = IpvsConfig()
     winkernel: Winkernel = Winkernel()
 
     @property

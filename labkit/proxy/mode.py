@@ -76,6 +76,16 @@ class KnowsPods(Protocol):
         """Where connections went that began until now."""
 
 
+@runtime_checkable
+class Relays(Protocol):
+    """A mode in which a process passes connections on, and can tell where to."""
+
+    async def relayed(self, protocol: str, asked: Sequence[tuple[str, str]]) -> list[str]:
+        """The endpoints (`ip:port`) of connections, each asked for by the client's address and that of the process to
+        which it came, both `ip:port`; empty where it is not known. `protocol` in lower case.
+        """
+
+
 class Deliver(Protocol):
     """Where a connection went: `ip:port` of the endpoint; empty where the mode has no part in it.
 

@@ -7,7 +7,7 @@ Source: Kubernetes v1.34, pkg/proxy/serviceport.go, endpoint.go, endpointsliceca
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
 
 import msgspec
@@ -18,6 +18,9 @@ from labkit.net.rules import Family
 
 _NOT_OURS = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
 
+WEIGHT = "labkit.dev/ipvs-weight"
+"""The lab's own annotation of an EndpointSlice, which no real kube-proxy knows: weights of its endpoints in IPVS."""
+MOST_WEIGHT = 65535  # as ipvsadm has it
 
 PortKey = tuple[str, str]
 """A Service port: `ns/service:port` (without the colon where the port has no name), and the protocol in lower case."""
@@ -64,7 +67,10 @@ class Frontend(msgspec.Struct, frozen=True):
 
 
 class Backend(msgspec.Struct, frozen=True):
-    """One endpoint of one port. `address` is `ip:port`; `node` has its pod; hints are sets of names."""
+    """One endpoint of one port. `address` is `ip:port`; `node` has its pod; hints are sets of names.
+
+    weight  its share of new connections in ipvs mode, from the lab's own annotation
+    """
 
     address: str
     ip: str
@@ -74,6 +80,7 @@ class Backend(msgspec.Struct, frozen=True):
     terminating: bool = False
     zone_hints: tuple[str, ...] = ()
     node_hints: tuple[str, ...] = ()
+    weight: int = 1
 
 
 class Port(msgspec.Struct, frozen=True):
@@ -156,18 +163,27 @@ def backends(slices: Iterable[EndpointSlice], family: Family) -> dict[PortKey, t
     for one in sorted(slices, key=lambda s: s.name):
         if one.address_type != family:
             continue
+        weights = _weights(one.metadata.annotations.get(WEIGHT, ""))
         for port in one.ports:
             if port.port is None:
                 continue
             key = (port_name(one.namespace, one.service, port.name), port.protocol.lower())
             known = found.setdefault(key, {})
             for end in one.endpoints:
-                backend = _backend(end, port.port)
+                backend = _backend(end, port.port, weights)
                 known[backend.address, backend.node] = backend
     return {key: tuple(by[a] for a in sorted(by)) for key, by in found.items()}
 
 
-def _backend(end: Endpoint, port: int) -> Backend:
+def _weights(text: str) -> Mapping[str, int]:
+    """Address -> weight, from `10.244.1.5=3, 10.244.2.7=1`; a number alone is for all others. What makes no sense of it
+    is passed over.
+    """
+    found = (entry.strip().rpartition("=") for entry in text.split(","))
+    return {ip: int(number) for ip, _, number in found if number.isdecimal() and int(number) <= MOST_WEIGHT}
+
+
+def _backend(end: Endpoint, port: int, weights: Mapping[str, int]) -> Backend:
     """Unknown (None) means ready and serving, and not terminating (discovery/v1)."""
     conditions = end.conditions
     ip = str(ip_address(end.addresses[0]))
@@ -180,4 +196,5 @@ def _backend(end: Endpoint, port: int) -> Backend:
         terminating=conditions.terminating is True,
         zone_hints=tuple(z.name for z in end.hints.for_zones) if end.hints else (),
         node_hints=tuple(n.name for n in end.hints.for_nodes) if end.hints else (),
+        weight=weights.get(ip, weights.get("", 1)),
     )

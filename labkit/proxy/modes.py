@@ -17,6 +17,18 @@ def _iptables(path: str, config: ProxyConfig, variant: Variant) -> Mode:
     return IptablesMode(path, config, variant, fresh=True)
 
 
+def _nftables(path: str, config: ProxyConfig, _: Variant) -> Mode:
+    from labkit.proxy.nftables.mode import NftablesMode
+
+    return NftablesMode(path, config)
+
+
+def _ipvs(path: str, config: ProxyConfig, variant: Variant) -> Mode:
+    from labkit.proxy.ipvs.mode import IpvsMode
+
+    return IpvsMode(path, config, variant, fresh=True)
+
+
 def _userspace(path: str, config: ProxyConfig, variant: Variant) -> Mode:
     from labkit.proxy.userspace.mode import UserspaceMode
 
@@ -37,6 +49,8 @@ def _ebpf(path: str, config: ProxyConfig, _: Variant) -> Mode:
 
 MODES: dict[str, Make] = {
     "iptables": _iptables,
+    "nftables": _nftables,
+    "ipvs": _ipvs,
     "ebpf": _ebpf,
     "userspace": _userspace,
     "kernelspace": _kernelspace,

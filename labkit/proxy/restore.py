@@ -50,13 +50,18 @@ def _chains(rules: Ruleset | None, table: str) -> Chains:
 def changes(table: str, old: Chains, new: Chains, batch: int | None = None) -> str:
     """The changes of one table as restore text. Chains that are in neither stay as they are."""
     hooks = BUILT_IN[table]
-    changed = {c for c in new if c not in hooks and old.get(c) != new[c]}
     gone = {c for c in old if c not in new and c not in hooks}
-    groups = [_fill(c, old.get(c), new[c], batch) for c in _leaves_first(changed, new)]
+    groups = filled(old, {c: rules for c, rules in new.items() if c not in hooks}, batch)
     groups += [_edit_hook(c, old.get(c, ()), new.get(c, ())) for c in hooks]
     stale = list(reversed(_leaves_first(gone, old)))
     groups += [[f":{c} - [0:0]", f"-X {c}"] for c in stale]
     return transactions(table, groups, batch)
+
+
+def filled(old: Chains, new: Chains, batch: int | None) -> list[list[str]]:
+    """The lines of each chain that differs, leaves first."""
+    changed = {c for c in new if old.get(c) != new[c]}
+    return [_fill(c, old.get(c), new[c], batch) for c in _leaves_first(changed, new)]
 
 
 def transactions(table: str, groups: Iterable[list[str]], batch: int | None = None) -> str:

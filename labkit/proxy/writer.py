@@ -30,20 +30,19 @@ class RuleWriter:
         self._known = False
 
     async def write(self, edits: str, desired: Ruleset | Callable[[], Ruleset], everything: bool = False) -> str:
-        """Apply the edits that lead to the desired rules; with `everything`, or where it is not known what the node
-        has, what is different there instead. Returns what was applied. Raises `RuleError`; the next call then looks.
+        """Apply the edits that lead to the desired rules, the first ones from nothing; with `everything`, or where it
+        is not known what the node has, what is different there instead. Returns what was applied. Raises `RuleError`;
+        the next call then looks.
         """
-        known, self._known = self._known, False  # unknown while it changes, and after a failure
+        exact, self._known = self._fresh or (self._known and not everything), False  # unknown while it changes
+        self._fresh = False
         text = edits
-        if everything or not known:
+        if not exact:
             text = diff(await self._found(), desired() if callable(desired) else desired, self.batch)
         await iptables.apply(self._path, text, self._variant, self._family)
         self._known = True
         return text
 
     async def _found(self) -> Ruleset:
-        fresh, self._fresh = self._fresh, False
-        if fresh:
-            return Ruleset(family=self._family)
         saved = await asyncio.to_thread(iptables.save, self._path, self._variant, "", self._family)
         return own_part(parse(saved, self._family), self._own)

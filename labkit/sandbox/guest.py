@@ -22,7 +22,7 @@ from typing import NoReturn
 
 from labkit.errors import NoSandbox
 from labkit.sandbox import entry, state, syscalls
-from labkit.sandbox.modules import Modules
+from labkit.sandbox.modules import ROOT, Modules
 from labkit.sandbox.mounts import GUARDED, SCRATCH, empty
 from labkit.sandbox.uml import ENDED, MODULES, NONE, STARTED
 
@@ -102,9 +102,8 @@ def _serial(path: str) -> FileIO:
 def _modules() -> None:
     """Load what every lab needs, and let the kernel find the rest: `modprobe` looks below a root of its own."""
     folder = MODULES / platform.release()
-    root = MODPROBE.parent / "lib" / "modules"
-    root.mkdir(parents=True)
-    (root / platform.release()).symlink_to(folder)
+    ROOT.mkdir(parents=True)
+    (ROOT / platform.release()).symlink_to(folder)
     MODPROBE.write_text(f'#!/bin/sh\nexec /sbin/modprobe -d {MODPROBE.parent} "$@"\n')
     MODPROBE.chmod(0o755)
     Path("/proc/sys/kernel/modprobe").write_text(str(MODPROBE))

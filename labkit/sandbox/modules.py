@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from labkit.sandbox import syscalls
 
+ROOT = Path("/run/labkit/lib/modules")
+"""Where the modules of a kernel of the lab's own are, seen from inside; nowhere else is there such a folder."""
 FINIT_MODULE = 313  # on x86-64, the one architecture that User-Mode Linux is packaged for
+
+
+@lru_cache
+def provide(*names: str) -> None:
+    """Load modules where the kernel is the lab's own; elsewhere the kernel asks for them, or has them not."""
+    folder = ROOT / platform.release()
+    if folder.is_dir():
+        Modules(folder).load(names)
 
 
 class Modules:

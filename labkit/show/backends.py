@@ -64,7 +64,7 @@ class BackendsPicture(Picture):
         rows = self.facts[self.facts["slice"] == self.slices[index]["metadata"]["name"]]
         if len(rows) > SHOWN:
             ready, nodes = int(rows.ready.sum()), rows.node.nunique()
-            under = f"{'all' if ready == len(rows) else f'{ready:,}'} ready, on {nodes} nodes"
+            under = f"{'all' if ready == len(rows) else f'{ready:,}'} ready, on {nodes} node{'s' if nodes > 1 else ''}"
             return [Box(f"end {index}", 2, row, f"{rows.address.iloc[0]} … {rows.address.iloc[-1]}", under, "pod")]
         return [
             Box(f"end {index} {i}", 2, row + i, _who(end), _where(end), "pod", faint=not end["ready"])

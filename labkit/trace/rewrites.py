@@ -87,4 +87,4 @@ def _changes(stages: Iterator[_Stage]) -> Iterator[Rewrite]:
 
 def _rule(rules: Sequence[Evaluated], change: Rewrite) -> str:
     hits = (e.hit for e in rules if e.target in _TARGETS[change.action])
-    return next((hit.text for hit in hits if (hit.place, hit.table) == (change.place, "nat")), "")
+    return next((hit.text for hit in hits if hit.place == change.place), "")

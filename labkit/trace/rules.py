@@ -10,7 +10,7 @@ all built-in chains of a table as soon as one is used).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Protocol, TypeVar
@@ -20,6 +20,7 @@ import msgspec
 from labkit.errors import TraceError
 from labkit.linux import iptables, nflog, nfttrace
 from labkit.linux.iptables import Variant
+from labkit.linux.nftables.listing import ListedChain, listed
 from labkit.net import rules
 from labkit.net.path import RuleHit
 from labkit.net.place import Place
@@ -100,8 +101,13 @@ class NftRules:
             return []
         handles = nfttrace.handles(self.place.netns)
         listing = _listing(self.place, Variant.NFT)
+        own = {t.name for t in listing.tables}
+        others = {name: listed(self.place.netns, "ip", name) for name in {e.table for e in events} - own}
         found = []
         for event in events:
+            if others.get(event.table):
+                found.append(_other(self.place, others[event.table], event))
+                continue
             built_in = (chain := listing.chain(event.table, event.chain)) is not None and chain.policy != "-"
             if event.kind == "end" and built_in:
                 continue  # the policy's event says it
@@ -116,6 +122,36 @@ class NftRules:
 
     def close(self) -> None:
         self._trace.close()
+
+
+def _other(place: Place, chains: Mapping[str, ListedChain], event: nfttrace.TraceEvent) -> Evaluated | None:
+    """What was met in a table that is not iptables'; None for the end of a base chain, as its policy says it."""
+    chain = chains.get(event.chain)
+    if chain is None or (event.kind == "rule" and event.handle not in chain.rules):
+        raise _changed(place)
+    if event.kind != "rule":
+        if (event.kind == "end" and chain.base) or not chain.rules:
+            return None
+        target = "RETURN" if event.kind == "end" else "ACCEPT"
+        return Evaluated(RuleHit(place.name, event.table, event.chain, len(chain.rules) + 1, ""), target)
+    text = chain.rules[event.handle]
+    number = list(chain.rules).index(event.handle) + 1
+    target = "DROP" if event.dropped else _nft_target(text)
+    return Evaluated(RuleHit(place.name, event.table, event.chain, number, text), target)
+
+
+def _nft_target(text: str) -> str:
+    """What a rule of nft's leads to, in iptables' words: the words behind its conditions, without its comment."""
+    match text.partition(' comment "')[0].split():
+        case [*_, "dnat", "to", _]:
+            return "DNAT"
+        case [*_, "masquerade"] | [*_, "masquerade", "fully-random"]:
+            return "MASQUERADE"
+        case [*_, "reject" | "drop" | "accept" | "return" as verdict]:
+            return verdict.upper()
+        case [*_, "jump" | "goto", chain]:
+            return chain
+    return ""
 
 
 class LegacyRules:
@@ -190,7 +226,7 @@ def _listing(place: Place, variant: Variant) -> rules.Ruleset:
 def _evaluated(place: Place, listing: rules.Ruleset, table: str, name: str, number: int) -> Evaluated | None:
     """Rule `number` of a chain, its end where that is 0; None for the end of an empty chain that accepts."""
     chain = listing.chain(table, name)
-    if chain is None:  # a table that is not iptables'
+    if chain is None:  # a table that is not iptables', and no nft to list it
         return Evaluated(RuleHit(place.name, table, name, number, ""), "")
     if number > len(chain.rules):
         raise _changed(place)

@@ -32,7 +32,8 @@ def key(raw: Raw) -> str:
 
 def controller_of(raw: Raw) -> dict[str, Any] | None:
     """The reference to the object that controls this one."""
-    return next((ref for ref in raw["metadata"].get("ownerReferences", ()) if ref.get("controller")), None)
+    references = raw["metadata"].get("ownerReferences")
+    return next((ref for ref in references if ref.get("controller")), None) if references else None
 
 
 def orphans(kind: str, namespace: str) -> str:
@@ -49,11 +50,11 @@ def controllers(raw: Raw) -> list[str]:
 def owners(store: Store, kind: str, event: Event) -> set[str]:
     """Keys of the owners of this kind that control the object of an event, did before, or may adopt it."""
     metadata = event.object["metadata"]
-    namespace, labels = metadata["namespace"], metadata.get("labels", {})
-    named = [controller_of(raw) for raw in (event.object, event.old) if raw]
-    found = {f"{namespace}/{owner['name']}" for owner in named if owner and owner["kind"] == kind}
-    if named[0] is None:
-        candidates = store.list(kind, namespace)
+    namespace = metadata["namespace"]
+    controller, before = controller_of(event.object), controller_of(event.old) if event.old else None
+    found = {f"{namespace}/{owner['name']}" for owner in (controller, before) if owner and owner["kind"] == kind}
+    if controller is None and (candidates := store.list(kind, namespace)):
+        labels = metadata.get("labels", {})
         found |= {key(owner) for owner in candidates if selectors.matches(owner["spec"].get("selector"), labels)}
     return found
 

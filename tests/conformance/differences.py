@@ -6,18 +6,25 @@ The expectations were written for iptables and nftables.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from typing import Any
 
-from packetflow import Case
+from packetflow import NODE, Case
 
 Expected = dict[str, Any]
 UNTOUCHED: Expected = {"verdict": "UNTOUCHED"}
+DROP: Expected = {"verdict": "DROP"}
+REFUSED: Expected = {"verdict": "REJECT"}
 
 
 def expected(mode: str, case: Case) -> Expected:
     """What the mode does with the packet of the case."""
     wanted: Expected = dict(case.flow["expect"])
     match mode:
+        case "ebpf":
+            return _ebpf(case, wanted)
+        case "ipvs":
+            return next((table[str(case)] for table in IPVS.values() if str(case) in table), wanted)
         case "userspace":
             return _userspace(str(case), wanted)
         case "kernelspace":
@@ -32,6 +39,19 @@ def _userspace(flow: str, wanted: Expected) -> Expected:
     if wanted["verdict"] == "REJECT":
         return {"verdict": "ACCEPT"}
     return {**wanted, "masquerade": True} if wanted["verdict"] == "DNAT" else wanted
+
+
+def _ebpf(case: Case, wanted: Expected) -> Expected:
+    """A socket picks its endpoint before there is a source; from outside, an endpoint of this node sees the client."""
+    for differences in EBPF.values():
+        wanted = differences.get(str(case), wanted)
+    if wanted["verdict"] != "DNAT":
+        return wanted
+    if case.from_node or ip_address(case.flow["sourceIP"]) in ip_network(case.config.cluster_cidr):
+        return {**wanted, "masquerade": False}
+    nodes = {e["address"]: e["node"] for s in case.suite["endpointslices"] for e in s["endpoints"]}
+    remote = {nodes[to.rpartition(":")[0]] != NODE.name for to in wanted["to"]}
+    return {**wanted, "masquerade": remote.pop() if len(remote) == 1 else None}
 
 
 def _kernelspace(flow: str, wanted: Expected) -> Expected:
@@ -55,6 +75,37 @@ _LAST = _to("10.0.1.5:80")
 def _masq(service: int) -> Expected:
     return _to(f"10.180.0.{service}:80", f"10.180.1.{service}:80")
 
+
+EBPF: Mapping[str, Mapping[str, Expected]] = {
+    "it has no SCTP": {"clusterip-07": UNTOUCHED},
+    "source ranges are for the outside": dict.fromkeys(["loadbalancer-08", "loadbalancer-09"], _ONE),
+    "a packet from the load balancer's own address is one from outside": dict.fromkeys(
+        ["loadbalancer-12", "loadbalancer-13"], DROP
+    ),
+    "NodePorts are open at the addresses of the Node object": dict.fromkeys(
+        ["np-ipt-v4-05", "np-ipt-v4-nolo-05"], UNTOUCHED
+    ),
+    "the outside has no way to cluster IPs": dict.fromkeys([f"masq-base-{n}" for n in ("08", "18", "28")], DROP),
+    "nothing stands in the way of a health check's port": dict.fromkeys(
+        ["healthcheck-nodeport-01", "overall-06"], UNTOUCHED
+    ),
+}
+
+IPVS: Mapping[str, Mapping[str, Expected]] = {
+    "cluster IPs are addresses of the node, and it refuses what they have no port for": dict.fromkeys(
+        ["clusterip-09", "clusterip-11"], REFUSED
+    ),
+    "NodePorts do not answer on loopback": dict.fromkeys(
+        ["np-ipt-v4-04", "masq-base-06", "masq-base-16", "masq-base-26"], UNTOUCHED
+    ),
+    "with externalTrafficPolicy Local, pods and the node have this node's endpoints only": {
+        **dict.fromkeys(["etp-local-02", "etp-local-04", "etp-local-06"], _to("10.180.2.1:80", masquerade=False)),
+        **dict.fromkeys(["masq-base-12", "masq-base-13", "masq-base-17"], _to("10.180.0.2:80", masquerade=False)),
+    },
+    "where it has none, everybody is sent to the others, unmasqueraded": dict.fromkeys(
+        ["overall-04", "overall-05"], _to("10.180.0.2:80", masquerade=False)
+    ),
+}
 
 USERSPACE: Mapping[str, Mapping[str, Expected]] = {
     "it has no source ranges": dict.fromkeys([f"loadbalancer-0{n}" for n in (6, 7, 8, 9)], _ONE),

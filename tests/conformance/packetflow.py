@@ -25,6 +25,24 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "np-nft-v4": "NodePorts answer on every local address",
         "np-nft-v6": "NodePorts answer on every local address",
     },
+    "nftables": {
+        "np-ipt-v4": "NodePorts answer on the primary address, and never on localhost",
+        "np-ipt-v4-nolo": "NodePorts answer on the primary address",
+        "np-ipt-v6": "NodePorts answer on the primary address",
+        "np-ipt-v6-nolo": "NodePorts answer on the primary address",
+        "healthcheck-nodeport": "no rule of this mode concerns health check ports",
+        "overall": "a health check port is untouched; its rules are compared in test_nftables_plan.py",
+    },
+    "ebpf": {
+        "np-nft-v4": "NodePorts answer on every address of the node and on 127.0.0.1",
+        "np-nft-v6": "the maps are IPv4's",
+        "np-ipt-v6": "the maps are IPv4's",
+        "np-ipt-v6-nolo": "the maps are IPv4's",
+    },
+    "ipvs": {
+        "np-nft-v4": "NodePorts answer on every local address",
+        "np-nft-v6": "NodePorts answer on every local address",
+    },
     "userspace": {
         "np-nft-v4": "NodePorts answer on every local address",
         "np-nft-v6": "NodePorts answer on every local address",
@@ -35,7 +53,14 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
     },
 }
 # The mode whose expectations a mode shares, where the file names none for it.
-LIKE: Mapping[str, str] = {"iptables": "iptables", "userspace": "iptables", "kernelspace": "iptables"}
+LIKE: Mapping[str, str] = {
+    "iptables": "iptables",
+    "nftables": "nftables",
+    "ebpf": "iptables",
+    "ipvs": "iptables",
+    "userspace": "iptables",
+    "kernelspace": "iptables",
+}
 # Written down from the nftables tests; kube-proxy's iptables tests hold the same ones (the file's modes_note).
 SAME_IN_ALL_MODES = ("itp-", "term-")
 
@@ -63,6 +88,7 @@ class Case:
             localhost_nodeports=settings.get("localhostNodePorts", True),
             nodeport_addresses=tuple(settings.get("nodePortAddresses") or ()),
             masquerade_all=settings.get("masqueradeAll", False),
+            service_cidrs=(CASES["environment"]["service_cidr"]["v6" if self.family == "IPv6" else "v4"],),
             family=self.family,
             winkernel=Winkernel(enable_dsr=True),
         )
@@ -84,6 +110,11 @@ class Case:
     def packet(self) -> Packet:
         flow = self.flow
         return Packet(flow["sourceIP"], flow["destIP"], flow["protocol"], 40000, flow["destPort"])
+
+    @property
+    def sticky(self) -> bool:
+        """Whether a Service of the suite has session affinity."""
+        return any(s.get("sessionAffinity") == "ClientIP" for s in self.suite["services"])
 
     @property
     def from_node(self) -> bool:

@@ -123,3 +123,13 @@ def _hops(path: str) -> set[str]:
     """Where the route to the address leads."""
     words = sh(path, "ip route show 198.51.100.1").split()
     return {words[at + 1] for at, word in enumerate(words) if word == "via"}
+
+
+@in_sandbox
+def test_a_batch_may_be_larger_than_the_sockets_buffers() -> None:
+    path = netns.create("many")
+    with Links(path) as links, links.batch():
+        for n in range(2000):
+            links.add_address("lo", f"10.1.{n // 250}.{n % 250 + 1}/32")
+    found = subprocess.run(["ip", "-n", "many", "-4", "-o", "addr"], check=True, capture_output=True, text=True)
+    assert len(found.stdout.splitlines()) == 2000

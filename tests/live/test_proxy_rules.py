@@ -17,8 +17,9 @@ from labkit.net.rules import BUILT_IN, Ruleset, parse
 from labkit.proxy.config import ProxyConfig
 from labkit.proxy.iptables.mode import IptablesMode
 from labkit.proxy.iptables.names import port_hash
-from labkit.proxy.iptables.plan import plan
-from labkit.proxy.mode import seen
+from labkit.proxy.iptables.plan import LARGE_CLUSTER, plan
+from labkit.proxy.mode import View, seen
+from labkit.proxy.model import PortKey
 
 SERVICE = "kubernetes.io/service-name"
 NODE = view(
@@ -168,13 +169,35 @@ async def test_changes_in_any_sequence_leave_the_rules_of_a_fresh_start(variant:
     chosen, names = Variant(variant), count()
     path = netns.create("changed")
     proxier = IptablesMode(path, variant=chosen)
+    before: View | None = None
     for services, slices in changes(seed, 12):
-        await proxier.sync(seen(services, slices, NODE), None)
+        now = seen(services, slices, NODE)
+        await proxier.sync(now, before and differing(before, now))
+        before = now
         fresh = netns.create(f"fresh-{next(names)}")
-        await IptablesMode(fresh, variant=chosen, fresh=True).sync(seen(services, slices, NODE), None)
+        await IptablesMode(fresh, variant=chosen, fresh=True).sync(now, None)
         assert in_kernel(path, chosen) == in_kernel(fresh, chosen)
-        assert same(in_kernel(path, chosen), plan(seen(services, slices, NODE)))
+        assert same(in_kernel(path, chosen), plan(now))
         netns.delete(fresh)
+
+
+def differing(before: View, now: View) -> set[PortKey]:
+    return {key for key in before.ports.keys() | now.ports.keys() if before.ports.get(key) != now.ports.get(key)}
+
+
+@in_sandbox
+async def test_growing_past_the_limit_of_comments_changes_the_rules_of_every_service() -> None:
+    path = netns.create("node-1")
+    variant = iptables.probe(path)
+    proxier = IptablesMode(path, variant=variant, fresh=True)
+    two = [service(1), service(2)]
+    few = [endpoint_slice(1, [(1, "node-1")])]
+    await proxier.sync(seen(two, few, NODE), None)
+    ends = [{"addresses": [f"10.244.{i // 200}.{i % 200 + 1}"]} for i in range(LARGE_CLUSTER)]
+    many = [*few, view({**raw(endpoint_slice(2, [])), "endpoints": ends}, EndpointSlice)]
+    await proxier.sync(seen(two, many, NODE), {("shop/web-2:http", "tcp")})
+    assert same(in_kernel(path, variant), plan(seen(two, many, NODE)))
+    assert "shop/web-1:http ->" not in iptables.save(path, variant)
 
 
 @NFT

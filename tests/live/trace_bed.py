@@ -34,7 +34,7 @@ from labkit.net.path import PacketPath
 from labkit.net.place import Place
 from labkit.net.topology import POD_NETWORK, plan
 from labkit.proxy.iptables.mode import IptablesMode
-from labkit.proxy.mode import seen
+from labkit.proxy.mode import Mode, seen
 from labkit.proxy.restore import diff
 from labkit.trace.tracer import Tracer
 
@@ -44,12 +44,18 @@ EMPTY = "10.96.0.30"
 NODE_PORT = 30080
 
 
+def _iptables(path: str, variant: Variant) -> Mode:
+    return IptablesMode(path, variant=variant, fresh=True)
+
+
 class Bed:
     """Everything up when made; servers run in the asyncio loop that calls `serve`."""
 
-    def __init__(self, cni: str, variant: Variant) -> None:
+    def __init__(self, cni: str, variant: Variant, make: Callable[[str, Variant], Mode] = _iptables) -> None:
         random.seed(1)
         self.variant = variant
+        self.modes: dict[str, Mode] = {}  # by node, once they serve
+        self._make = make
         self.site = plan(3, ["a", "b"])
         self.datacenter = DataCenter(self.site, {})
         for name, ways in routes.plan(self.site).items():
@@ -89,7 +95,7 @@ class Bed:
                 metadata=ObjectMeta(name=machine.name, labels={"topology.kubernetes.io/zone": machine.zone}),
                 status=NodeStatus(addresses=(NodeAddress(type="InternalIP", address=machine.address),)),
             )
-            proxy = IptablesMode(path, variant=self.variant, fresh=True)
+            proxy = self.modes[machine.name] = self._make(path, self.variant)
             await proxy.start()
             await proxy.sync(seen(*self._objects(), node), None)
         loop = asyncio.get_running_loop()
@@ -130,6 +136,8 @@ class Bed:
                     return {"status": None, "error": f"timed out after {timeout:g} s", "local": local}
                 except OSError as error:
                     return {"status": None, "error": f"connection refused ({error})", "local": local}
+            if not data:
+                return {"status": None, "error": "closed without an answer", "local": local}
             return {"status": int(data.split()[1]) if stream else None, "error": "", "local": local}
 
         return once

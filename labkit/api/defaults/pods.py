@@ -24,13 +24,10 @@ def pod(obj: Fields) -> None:
 def quality(spec: Fields) -> str:
     """A pod's qosClass, by what its containers ask for (pkg/apis/core/v1/helper/qos)."""
     everyone = spec.get("containers", []) + spec.get("initContainers", [])
-    asked = [_compute(container, field) for container in everyone for field in ("requests", "limits")]
-    if not any(asked):
+    asked = [(_compute(container, "requests"), _compute(container, "limits")) for container in everyone]
+    if not any(requests or limits for requests, limits in asked):
         return "BestEffort"
-    same = all(
-        _compute(c, "limits").keys() == {"cpu", "memory"} and _compute(c, "requests") == _compute(c, "limits")
-        for c in everyone
-    )
+    same = all(limits.keys() == {"cpu", "memory"} and requests == limits for requests, limits in asked)
     return "Guaranteed" if same else "Burstable"
 
 

@@ -50,7 +50,8 @@ def labels_and_annotations(meta: dict[str, Any], path: str) -> Iterator[Problem]
     yield from labels(meta.get("labels") or {}, f"{path}.labels")
     annotations = meta.get("annotations") or {}
     for key in annotations:
-        yield from syntax.checked(f"{path}.annotations[{key}]", key, syntax.annotation_key)
+        if not syntax.right(key, syntax.annotation_key):
+            yield from syntax.checked(f"{path}.annotations[{key}]", key, syntax.annotation_key)
     if sum(len(k) + len(v.encode()) for k, v in annotations.items()) > MAX_ANNOTATIONS:
         yield too_long(f"{path}.annotations", MAX_ANNOTATIONS)
 
@@ -58,6 +59,8 @@ def labels_and_annotations(meta: dict[str, Any], path: str) -> Iterator[Problem]
 def labels(values: dict[str, str], path: str) -> Iterator[Problem]:
     """Keys and values of a set of labels, or of a selector written as one."""
     for key, value in values.items():
+        if syntax.right(key, syntax.qualified_name) and syntax.right(value, syntax.label_value):
+            continue
         yield from syntax.checked(f"{path}[{key}]", key, syntax.qualified_name)
         yield from syntax.checked(
             f"{path}[{key}]", value, syntax.label_value, "Labels hold short words; use an annotation."

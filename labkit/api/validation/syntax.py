@@ -199,11 +199,24 @@ def cidr(value: str) -> Iterator[str]:
 
 def checked(field: str, value: str, check: Check, remedy: str = "") -> Iterator[Problem]:
     """The complaints of a check as problems of a field."""
-    for complaint in _complaints(check, value) if len(value) <= REMEMBERED else check(value):
-        yield invalid(field, value, complaint, remedy)
+    if not right(value, check):
+        for complaint in check(value):
+            yield invalid(field, value, complaint, remedy)
+
+
+def right(value: str, check: Check) -> bool:
+    """Whether a check has nothing to complain of. Names of objects are simple for the most part, and each is new."""
+    if check in _TAKE_SIMPLE and _SIMPLE.fullmatch(value):
+        return True
+    return _right(check, value) if len(value) <= REMEMBERED else not any(check(value))
 
 
 @lru_cache(maxsize=8192)
-def _complaints(check: Check, value: str) -> tuple[str, ...]:
+def _right(check: Check, value: str) -> bool:
     """The same few names come again and again: keys of labels, names of namespaces and ports."""
-    return tuple(check(value))
+    return not any(check(value))
+
+
+_SIMPLE = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_TAKE_SIMPLE = frozenset({dns_label, dns_subdomain, qualified_name, annotation_key, label_value, config_key})
+"""Checks to which such a name is right."""

@@ -44,7 +44,8 @@ class Request:
 
     def first(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""
-        return self.query.get(name, [default])[0]
+        values = self.query.get(name)
+        return values[0] if values else default
 
     def header(self, name: str) -> str:
         return self.headers.get(name, "")

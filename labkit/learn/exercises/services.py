@@ -86,6 +86,39 @@ def _member(answer: Any) -> bool | str:
     return f"It was answered, but by {others[0] or 'something that is no pod'} too." if others else True
 
 
+def _for_partners(answer: object) -> bool | str:
+    service = _service(answer)
+    if isinstance(service, str):
+        return service
+    spec = service.get("spec") or {}
+    if spec.get("type") != "LoadBalancer":
+        return f"Its type is {spec.get('type', 'ClusterIP')}, and no cloud gives that an address."
+    ranges = spec.get("loadBalancerSourceRanges") or []
+    if ranges != ["203.0.113.0/24"]:
+        return f"Clients of {', '.join(map(str, ranges)) or 'everywhere'} would get through."
+    if spec.get("externalTrafficPolicy") != "Local":
+        return "The pods would see a node as the client."
+    return True
+
+
+SITUATIONS = {
+    "the shop's customers, on the internet": "LoadBalancer",
+    "the shop's own services among themselves": "ClusterIP",
+    "a database whose members are not alike": "headless",
+    "a mail provider that the shop calls by a name of its own": "ExternalName",
+    "a quick look from the office at a test cluster without a cloud": "NodePort",
+}
+
+
+def _which_type(answer: Any) -> bool | str:
+    """`answer` has a type for each of the situations."""
+    for situation, wanted in SITUATIONS.items():
+        given = str(answer.get(situation, "nothing"))
+        if given.casefold() != wanted.casefold():
+            return f"For {situation}, {given} is not the one to take."
+    return True
+
+
 EXERCISES = (
     Exercise(
         "services/port-mapping",
@@ -135,5 +168,25 @@ EXERCISES = (
             "Nobody maps ports here: name the one at which the member listens.",
         ),
         _member,
+    ),
+    Exercise(
+        "services/which-type",
+        "Write a type of Service behind each of the situations.",
+        (
+            "Ask of each: is the client inside or outside, and is the server?",
+            "Clients outside need an address that is there when a node is not; for a test a node's own will do.",
+            "Where members are not alike, the client must be able to choose one: nobody may stand between.",
+        ),
+        _which_type,
+    ),
+    Exercise(
+        "services/for-partners-only",
+        "Write a Service of the type LoadBalancer for clients of 203.0.113.0/24 only, whose pods see who asks.",
+        (
+            "A load balancer's Service may have spec.loadBalancerSourceRanges, a list of networks.",
+            "The pods see the client where traffic from outside stays on the node that it reached.",
+            "That is what spec.externalTrafficPolicy says, as for a NodePort.",
+        ),
+        _for_partners,
     ),
 )

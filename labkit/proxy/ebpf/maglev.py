@@ -7,7 +7,7 @@ Source: Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Bala
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -15,7 +15,7 @@ SIZE = 1021  # as in maps.h: a prime, at least a hundred times the number of end
 
 
 @lru_cache(maxsize=256)
-def table(names: Sequence[str], size: int = SIZE) -> tuple[int, ...]:
+def table(names: tuple[str, ...], size: int = SIZE) -> tuple[int, ...]:
     """For each of `size` hash values (a prime) the position in `names` (different ones, at least one).
 
     Each name goes through the table in an order of its own, and takes the next free entry when it is its turn.
@@ -35,6 +35,11 @@ def table(names: Sequence[str], size: int = SIZE) -> tuple[int, ...]:
             free -= 1
             if not free:
                 return tuple(found)
+
+
+def names(backends: Iterable[tuple[str, int, str]]) -> tuple[str, ...]:
+    """What endpoints are called in the table; address, port and protocol of each."""
+    return tuple(f"{ip}:{port}" for ip, port, _ in backends)
 
 
 def _permutation(name: str, size: int) -> tuple[int, int]:

@@ -25,8 +25,6 @@
 #define SCOPE_INT 1			/* pods and nodes: an external address with policy Local is not local to them */
 
 /* pkg/loadbalancer/loadbalancer.go: serviceFlag… */
-#define SVC_FLAG_NODEPORT	(1 << 1)
-#define SVC_FLAG_EXT_LOCAL	(1 << 2)
 #define SVC_FLAG_AFFINITY	(1 << 4)
 #define SVC_FLAG_ROUTABLE	(1 << 6)	/* reachable from outside the cluster: everything but a cluster IP */
 #define SVC_FLAG_SOURCE_RANGE	(1 << 7)

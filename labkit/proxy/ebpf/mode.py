@@ -18,7 +18,7 @@ from labkit.linux.bpf_map import Map
 from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.ebpf import layout
 from labkit.proxy.ebpf.image import image
-from labkit.proxy.ebpf.plan import Plan
+from labkit.proxy.ebpf.plan import EbpfPlan
 from labkit.proxy.ebpf.tables import ORDER, Changes, Entry, Tables, changes, of_maps
 from labkit.proxy.mode import Deliver, View
 from labkit.proxy.model import PortKey
@@ -44,7 +44,7 @@ class EbpfMode:
         self._known = False  # whether the maps have what the tables say
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> EbpfPlan:
         return self._tables.plan()
 
     def join(self, path: str) -> None:

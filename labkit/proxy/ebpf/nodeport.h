@@ -53,6 +53,16 @@ static __always_inline bool allowed(struct lb4_service *service, __be32 client)
 	return !(service->flags & SVC_FLAG_SOURCE_RANGE) || bpf_map_lookup_elem(&cilium_lb4_source_range, &key);
 }
 
+/* Whether policy Local leaves this node without an endpoint that others have. */
+static __always_inline bool elsewhere(struct lb4_key *key, struct lb4_service *service)
+{
+	if (!(service->flags2 & SVC_FLAG2_TWO_SCOPES))
+		return false;
+	key->scope = SCOPE_INT;
+	service = lookup_slot(key, 0);
+	return service && service->count;
+}
+
 /* How the endpoint's packets will look: to the client, or to a free port of this node. */
 static __always_inline bool expect_replies(struct ct_entry *entry, struct ipv4_ct_tuple *tuple,
 					   struct lb4_backend *backend, __be32 node)
@@ -167,7 +177,7 @@ int cil_from_netdev(struct __sk_buff *skb)
 		return to_endpoint(skb, &packet, &entry, backend, config->address);
 	}
 	if (!service->count)
-		return service->flags & SVC_FLAG_EXT_LOCAL ? TC_ACT_SHOT : refuse(skb, &packet);
+		return elsewhere(&key, service) ? TC_ACT_SHOT : refuse(skb, &packet);
 	entry = (struct ct_entry){
 		.backend_id = select_for_packet(&key, service, &packet.tuple), .rev_nat_index = service->rev_nat_index,
 		.client = packet.tuple.saddr, .client_port = packet.tuple.sport, .lifetime = end_of_life(&packet.tuple),

@@ -1,7 +1,7 @@
 """What one node's maps say, as a value, without the numbers that the maps give to things.
 
     Port --> Share: the frontends of one Service port, with the endpoints that this node uses behind each
-    Plan:    all of them, printed as `cilium-dbg bpf lb list` prints the maps
+    EbpfPlan: all of them, printed as `cilium-dbg bpf lb list` prints the maps
 
 An external address with policy Local has two scopes: what comes from outside goes to this node's endpoints, what pods
 and nodes send goes to any (lookup_service in lb.h).
@@ -68,7 +68,7 @@ class Share(msgspec.Struct, frozen=True):
         return frozenset(a for f in self.frontends for a in (*f.backends, *(f.internal or ())))
 
 
-class Plan(msgspec.Struct, frozen=True):
+class EbpfPlan(msgspec.Struct, frozen=True):
     """All that a node's maps hold.
 
     frontends  by address; where two Services claim one, the first by name has it
@@ -89,7 +89,7 @@ class Plan(msgspec.Struct, frozen=True):
         return "".join(f"{left:<{width}}{right}\n" for left, right in lines)
 
 
-def plan(view: View, config: ProxyConfig = DEFAULT) -> Plan:
+def plan(view: View, config: ProxyConfig = DEFAULT) -> EbpfPlan:
     """The plan for a view, from nothing."""
     frontends: dict[Address, Frontend] = {}
     here: set[str] = set()
@@ -97,7 +97,7 @@ def plan(view: View, config: ProxyConfig = DEFAULT) -> Plan:
         one = share(view.ports[key], view, config)
         frontends.update({f.address: f for f in one.frontends})
         here |= one.here
-    return Plan(config.cluster_cidr, frontends, frozenset(here), {})
+    return EbpfPlan(config.cluster_cidr, frontends, frozenset(here), {})
 
 
 def share(port: Port, view: View, config: ProxyConfig) -> Share:
@@ -169,14 +169,14 @@ def _address(backend: Backend, protocol: str) -> Address:
 
 def listing(frontend: Frontend, number: int) -> list[tuple[str, str]]:
     """A frontend's entries in the map of Services, as `cilium-dbg bpf lb list` has them."""
-    name = text(frontend.address)
-    lines = _scope(frontend, name, number, frontend.backends)
-    if frontend.internal is not None:
-        lines += _scope(frontend, f"{name}/i", number, frontend.internal)
-    return lines
+    lines = entries(frontend, number, internal=False)
+    return lines + (entries(frontend, number, internal=True) if frontend.internal is not None else [])
 
 
-def _scope(frontend: Frontend, name: str, number: int, backends: tuple[Address, ...]) -> list[tuple[str, str]]:
+def entries(frontend: Frontend, number: int, internal: bool) -> list[tuple[str, str]]:
+    """Those of one scope; the position in the list is the slot."""
+    name = f"{text(frontend.address)}/i" if internal else text(frontend.address)
+    backends = frontend.internal or () if internal else frontend.backends
     first = (f"{name} (0)", f"0.0.0.0:0 ({number}) (0) [{', '.join(_flags(frontend))}]")
     slots = [(f"{name} ({n})", f"{text(b)} ({number}) ({n})") for n, b in enumerate(backends, 1)]
     return [first, *slots]

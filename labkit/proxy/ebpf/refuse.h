@@ -3,7 +3,10 @@
 
 #include "packet.h"
 
-#define QUOTED (sizeof(struct iphdr) + 8)	/* of the packet that is refused: RFC 792 */
+/* Of the packet that is refused. RFC 792 wants 8 bytes behind the IP header; a packet whose checksum the sender has left
+ * to its interface cannot be cut before the end of that checksum.
+ */
+#define QUOTED (sizeof(struct iphdr) + sizeof(struct tcphdr))
 #define UNREACHABLE 3
 #define PORT 3
 

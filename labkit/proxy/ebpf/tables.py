@@ -16,7 +16,7 @@ import msgspec
 from labkit.proxy.config import ProxyConfig
 from labkit.proxy.ebpf import layout, maglev
 from labkit.proxy.ebpf.numbers import Numbers
-from labkit.proxy.ebpf.plan import Address, Frontend, Plan, Share, share
+from labkit.proxy.ebpf.plan import Address, EbpfPlan, Frontend, Share, share
 from labkit.proxy.mode import View
 from labkit.proxy.model import PortKey
 
@@ -79,10 +79,10 @@ class Tables:
         self._frontends: Numbers[Address] = Numbers(65535)
         self._backends: Numbers[Address] = Numbers(2**32 - 1)
 
-    def plan(self) -> Plan:
+    def plan(self) -> EbpfPlan:
         """What the maps hold, to be read."""
         frontends = {address: _winner(claims) for address, claims in self._claims.items()}
-        return Plan(self._config.cluster_cidr, frontends, frozenset(self._here), dict(self._frontends.given))
+        return EbpfPlan(self._config.cluster_cidr, frontends, frozenset(self._here), dict(self._frontends.given))
 
     def update(self, view: View, changed: Set[PortKey] | None) -> Changes:
         """Follow the ports that changed (None: all). Raises `RuleError` where there are more frontends than numbers."""
@@ -167,7 +167,7 @@ class Tables:
         for prefix in front.ranges:
             found[layout.SOURCE_RANGE, layout.source_range(prefix, number)] = layout.SET
         if front.maglev and front.routable and front.backends:
-            positions = maglev.table(tuple(f"{ip}:{port}" for ip, port, _ in front.backends))
+            positions = maglev.table(maglev.names(front.backends))
             by_position = [self._backends.of(b) for b in front.backends]
             found[layout.MAGLEV, key] = layout.maglev([by_position[p] for p in positions])
         return found

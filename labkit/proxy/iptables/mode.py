@@ -1,20 +1,20 @@
-"""kube-proxy's iptables mode on one node: changes are written chain by chain, in one restore."""
+"""kube-proxy's iptables mode on one node: a change writes the chains of its Service port, in one restore."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Set
 from pathlib import Path
 
-from labkit.linux import iptables, netns
+from labkit.linux import netns
 from labkit.linux.iptables import Variant
-from labkit.net.rules import Ruleset, parse
+from labkit.net.rules import Ruleset, ruleset
+from labkit.proxy.chains import Block, Chains
 from labkit.proxy.config import DEFAULT, ProxyConfig
-from labkit.proxy.iptables.assembly import Assembly
 from labkit.proxy.iptables.names import is_own
+from labkit.proxy.iptables.plan import LAST, SHARED, block, commented, frame, last
 from labkit.proxy.mode import View
 from labkit.proxy.model import PortKey
-from labkit.proxy.restore import changes, diff, own_part
+from labkit.proxy.writer import RuleWriter
 
 ROUTE_LOCALNET = Path("/proc/sys/net/ipv4/conf/all/route_localnet")
 
@@ -30,14 +30,16 @@ class IptablesMode:
     ) -> None:
         self.path = path
         self.config = config
-        self.variant = variant
-        self._assembly = Assembly(config)
-        self._fresh = fresh
-        self._known = False  # whether the node has what the assembly says
+        self._writer = RuleWriter(path, variant, config.family, is_own, fresh)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._chains = Chains(SHARED, frame(self.config), self.config.family)
+        self._shape: tuple[bool, Block] = (True, {})  # of all ports: whether with comments, the last rules
 
     @property
     def plan(self) -> Ruleset:
-        return self._assembly.ruleset()
+        return self._chains.ruleset()
 
     async def start(self) -> None:
         """Let NodePorts on 127.0.0.1 be routed to pods; the rule in KUBE-FIREWALL keeps other machines out."""
@@ -46,24 +48,19 @@ class IptablesMode:
                 ROUTE_LOCALNET.write_text("1")
 
     async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
-        known, self._known = self._known, False  # unknown while it changes, and after a failure
-        fresh, self._fresh = self._fresh, False
-        moved = self._assembly.update(view, changed)
-        if moved is None or not known:
-            found = Ruleset(family=self.config.family) if fresh else await self._found()
-            text = diff(found, self._assembly.ruleset(), self.variant.batch)
-        else:
-            text = "".join(changes(table, *chains, self.variant.batch) for table, chains in moved.items())
-        await iptables.apply(self.path, text, self.variant, self.config.family)
-        self._known = True
-        return text
+        shape = (commented(view), last(view, self.config))
+        blocks: dict[PortKey, Block | None] = {}
+        keys = changed
+        if keys is None or shape != self._shape:
+            keys = view.ports.keys() | (self._chains.keys() - {LAST})
+            blocks[LAST] = shape[1]
+        self._shape = shape
+        for key in keys:
+            blocks[key] = block(view.ports[key], view, self.config) if key in view.ports else None
+        edits = self._chains.replace(blocks, self._writer.batch)
+        return await self._writer.write(edits, self._chains.ruleset, changed is None)
 
     async def stop(self) -> None:
-        text = diff(await self._found(), Assembly.nothing(self.config), self.variant.batch)
-        await iptables.apply(self.path, text, self.variant, self.config.family)
-        self._assembly, self._known = Assembly(self.config), False
-
-    async def _found(self) -> Ruleset:
-        family = self.config.family
-        saved = await asyncio.to_thread(iptables.save, self.path, self.variant, "", family)
-        return own_part(parse(saved, family), is_own)
+        nothing = ruleset({table: {} for table, _ in frame(self.config)}, self.config.family)
+        await self._writer.write("", nothing, everything=True)
+        self._reset()

@@ -10,11 +10,11 @@ nfacct counters, which kube-proxy writes only where the kernel has nfnetlink_acc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
 
-from labkit.net.rules import Ruleset, ruleset
+from labkit.net.rules import Ruleset
 from labkit.proxy import endpoints
+from labkit.proxy.chains import Block, Chains
 from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.draft import Draft, comment, ctstate, destination, jump
 from labkit.proxy.iptables.port_rules import PortRules
@@ -53,29 +53,30 @@ JUMPS = (
     ("nat", "POSTROUTING", comment("kubernetes postrouting rules"), "KUBE-POSTROUTING"),
 )
 
-SHARED = frozenset(
-    {
-        ("filter", "KUBE-SERVICES"),
-        ("filter", "KUBE-EXTERNAL-SERVICES"),
-        ("filter", "KUBE-NODEPORTS"),
-        ("filter", "KUBE-PROXY-FIREWALL"),
-        ("nat", "KUBE-SERVICES"),
-        ("nat", "KUBE-NODEPORTS"),
-    }
+SHARED = (
+    ("filter", "KUBE-SERVICES"),
+    ("filter", "KUBE-EXTERNAL-SERVICES"),
+    ("filter", "KUBE-NODEPORTS"),
+    ("filter", "KUBE-PROXY-FIREWALL"),
+    ("nat", "KUBE-SERVICES"),
+    ("nat", "KUBE-NODEPORTS"),
 )
-"""(table, chain) in which many Service ports have rules; every other chain belongs to one port, or to the frame."""
+"""Chains in which many Service ports have rules; every other chain belongs to one port, or to the frame."""
 
-Tables = Mapping[str, Mapping[str, list[str]]]
+LAST = ("~", "")
+"""Stands for the rules that follow those of all Service ports: no namespace's name comes after it."""
 
 
 def plan(view: View, config: ProxyConfig = DEFAULT) -> Ruleset:
     """The rules of one node, complete and in the text form of `iptables-save`, Service ports by name."""
-    pieces = (piece(view.ports[key], view, config) for key in view.keys)
-    return ruleset(joined(frame(config), pieces, last(view, config)), config.family)
+    chains = Chains(SHARED, frame(config), config.family)
+    blocks = {key: block(view.ports[key], view, config) for key in view.keys}
+    chains.replace({**blocks, LAST: last(view, config)}, None)
+    return chains.ruleset()
 
 
-def piece(port: Port, view: View, config: ProxyConfig) -> Tables:
-    """The rules of one Service port: table -> chain -> texts."""
+def block(port: Port, view: View, config: ProxyConfig) -> Block:
+    """The rules of one Service port."""
     draft = Draft(config.family)
     PortRules(
         draft,
@@ -86,7 +87,7 @@ def piece(port: Port, view: View, config: ProxyConfig) -> Tables:
         node_ip=view.node_ip,
         commented=commented(view),
     ).write()
-    return draft.tables
+    return _block(draft)
 
 
 def commented(view: View) -> bool:
@@ -94,26 +95,12 @@ def commented(view: View) -> bool:
     return view.total <= LARGE_CLUSTER
 
 
-def joined(*parts: Tables | Iterable[Tables]) -> dict[str, dict[str, list[str]]]:
-    """All of them together: the rules of a chain follow each other in the order of the parts."""
-    tables: dict[str, dict[str, list[str]]] = {}
-    for part in parts:
-        for given in (part,) if isinstance(part, Mapping) else part:
-            for table, chains in given.items():
-                into = tables.setdefault(table, {})
-                for chain, texts in chains.items():
-                    into.setdefault(chain, []).extend(texts)
-    return tables
-
-
-def frame(config: ProxyConfig) -> Tables:
+def frame(config: ProxyConfig) -> Block:
     """The rules that exist without any Service."""
     draft = Draft(config.family)
     for table in ("mangle", "filter", "nat"):
         draft.declare(table, "KUBE-PROXY-CANARY")
-    draft.declare("filter", "KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-NODEPORTS", "KUBE-PROXY-FIREWALL")
     draft.declare("filter", "KUBE-FIREWALL", "KUBE-FORWARD")
-    draft.declare("nat", "KUBE-SERVICES", "KUBE-NODEPORTS")
     for table, hook, matches, chain in JUMPS:
         (draft.nat if table == "nat" else draft.filter)(hook, matches, jump(chain))
     mark = f"{1 << config.masquerade_bit:#x}"
@@ -138,10 +125,10 @@ def frame(config: ProxyConfig) -> Tables:
         ctstate("RELATED,ESTABLISHED"),
         jump("ACCEPT"),
     )
-    return draft.tables
+    return _block(draft)
 
 
-def last(view: View, config: ProxyConfig) -> Tables:
+def last(view: View, config: ProxyConfig) -> Block:
     """The last rules of KUBE-SERVICES: whatever else is for an address of this node may be for a NodePort."""
     draft = Draft(config.family)
     what = comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")
@@ -154,7 +141,7 @@ def last(view: View, config: ProxyConfig) -> Tables:
         draft.nat(
             "KUBE-SERVICES", f"! {blocked}" if blocked else "", what, "-m addrtype --dst-type LOCAL", to_nodeports
         )
-    return draft.tables
+    return _block(draft)
 
 
 def _nodeport_addresses(view: View, config: ProxyConfig) -> list[str]:
@@ -162,3 +149,7 @@ def _nodeport_addresses(view: View, config: ProxyConfig) -> list[str]:
     own = [*view.addresses, *(["127.0.0.1"] if config.localhost else [])]
     networks = [ip_network(prefix) for prefix in config.nodeport_addresses]
     return [a for a in own if any(ip_address(a) in network for network in networks)]
+
+
+def _block(draft: Draft) -> Block:
+    return {(table, chain): texts for table, chains in draft.tables.items() for chain, texts in chains.items()}

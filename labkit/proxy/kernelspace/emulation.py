@@ -90,14 +90,8 @@ def _spread(one: LoadBalancer, protocol: str, config: ProxyConfig) -> Iterator[s
 
 def emulation(view: View, config: ProxyConfig = DEFAULT) -> Ruleset:
     """All rules of a node, complete."""
-    chains = empty(config)
-    made = {key: load_balancers(view.ports[key], view, config) for key in view.keys}
-    chains.replace({key: block(ones, view.node_ip, config) for key, ones in made.items()}, None)
-    return chains.ruleset()
-
-
-def empty(config: ProxyConfig) -> Chains:
-    """The chains of a node without Services."""
     chains = Chains(SHARED, HOOKS, config.family)
-    chains.replace({FRAME: frame(config)}, None)
-    return chains
+    made = {key: load_balancers(view.ports[key], view, config) for key in view.keys}
+    blocks = {key: block(ones, view.node_ip, config) for key, ones in made.items()}
+    chains.replace({FRAME: frame(config), **blocks}, None)
+    return chains.ruleset()

@@ -9,9 +9,9 @@ from collections.abc import Set
 
 from labkit.linux.iptables import Variant
 from labkit.net.rules import Ruleset, ruleset
-from labkit.proxy.chains import Block
+from labkit.proxy.chains import Block, Chains
 from labkit.proxy.config import DEFAULT, ProxyConfig
-from labkit.proxy.kernelspace.emulation import block, empty, is_own
+from labkit.proxy.kernelspace.emulation import FRAME, HOOKS, SHARED, block, frame, is_own
 from labkit.proxy.kernelspace.hns import LoadBalancer
 from labkit.proxy.kernelspace.plan import HnsPlan, assembled
 from labkit.proxy.kernelspace.policies import load_balancers
@@ -34,7 +34,7 @@ class KernelspaceMode:
         self._reset()
 
     def _reset(self) -> None:
-        self._chains = empty(self.config)
+        self._chains = Chains(SHARED, HOOKS, self.config.family)
         self._made: dict[PortKey, tuple[LoadBalancer, ...]] = {}
         self._empty = HnsPlan()
 
@@ -53,7 +53,7 @@ class KernelspaceMode:
     async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
         self._empty = HnsPlan(view.node, view.node_ip, self.config.cluster_cidr)
         keys = view.ports.keys() | self._made.keys() if changed is None else changed
-        blocks: dict[PortKey, Block | None] = dict.fromkeys(keys)
+        blocks: dict[PortKey, Block | None] = {FRAME: frame(self.config), **dict.fromkeys(keys)}
         for key in keys:
             self._made.pop(key, None)
             if (port := view.ports.get(key)) is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 
 from labkit.errors import LabError, RuleError
 from labkit.linux import conntrack
@@ -57,12 +57,17 @@ class UserspaceMode:
             self._host_ip, tuple(self._portals[key] for key in sorted(self._portals)), self._chains.ruleset()
         )
 
+    @property
+    def pid(self) -> int:
+        """Of the process; 0 where there is none."""
+        return self._process.pid if self._process else 0
+
     async def start(self) -> None:
         """Nothing to prepare: a node without Services needs no process."""
 
     async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
         self._host_ip = view.node_ip
-        process, before = self._process, self._open
+        process, before = self._process, dict(self._open)
         if process is None or not process.running:
             process = self._process = await ProxyProcess.start(self.path, self.config.family)
             self._open = {}
@@ -93,6 +98,11 @@ class UserspaceMode:
     async def counters(self) -> dict[str, Counters]:
         """What went through the process, by `ns/service:port/protocol`; nothing where there is none."""
         return await self._process.counters() if self._process and self._process.running else {}
+
+    async def relayed(self, protocol: str, asked: Sequence[tuple[str, str]]) -> list[str]:
+        if self._process is None or not self._process.running:
+            return [""] * len(asked)
+        return await self._process.relayed(protocol, asked)
 
     async def _opened(self, process: ProxyProcess, view: View, keys: Iterable[PortKey]) -> dict[PortKey, Block | None]:
         """Have the process serve these ports as they are now; their rules, None for those that have gone."""

@@ -58,6 +58,10 @@ class ProxyProcess:
     async def counters(self) -> dict[str, Counters]:
         return msgspec.convert(await self._call("counters"), dict[str, Counters])
 
+    async def relayed(self, protocol: str, asked: Sequence[tuple[str, str]]) -> list[str]:
+        """Where connections went: `Server.relayed`."""
+        return msgspec.convert(await self._call("relayed", protocol=protocol, asked=asked), list[str])
+
     async def stop(self) -> None:
         self._peer.close()
         await asyncio.to_thread(self._popen.wait)

@@ -17,9 +17,11 @@ from typing import Any
 import msgspec
 
 from labkit.net.packet import endpoint as joined
+from labkit.net.packet import split_endpoint
 from labkit.proxy.userspace.balancer import RoundRobin
 from labkit.proxy.userspace.counters import Counters
 from labkit.proxy.userspace.messages import Claim, Opened, Wanted
+from labkit.proxy.userspace.relayed import Relayed
 from labkit.proxy.userspace.tcp import TcpSocket
 from labkit.proxy.userspace.udp import UdpSocket
 from labkit.sandbox import syscalls
@@ -31,14 +33,14 @@ _BACKLOG = 1024
 class Served:
     """One Service port."""
 
-    def __init__(self, wanted: Wanted, family: int) -> None:
+    def __init__(self, wanted: Wanted, family: int, relayed: Relayed) -> None:
         kind = socket.SOCK_STREAM if wanted.protocol == "tcp" else socket.SOCK_DGRAM
         sock = _bound(family, kind, "", 0)
         self.port: int = sock.getsockname()[1]
         self.balancer = RoundRobin(f"{wanted.name}/{wanted.protocol}")
         self.counters = Counters()
         serve = TcpSocket if wanted.protocol == "tcp" else UdpSocket
-        self._socket = serve(sock, self.balancer, self.counters)
+        self._socket = serve(sock, self.balancer, self.counters, relayed)
 
     async def close(self) -> None:
         await self._socket.close()
@@ -51,6 +53,7 @@ class Server:
         self._family = socket.AF_INET6 if family == "IPv6" else socket.AF_INET
         self._served: dict[tuple[str, str], Served] = {}
         self._claimed: dict[Claim, socket.socket] = {}
+        self._relayed = Relayed()
 
     def open(self, wanted: Sequence[Any], claims: Sequence[Any]) -> Opened:
         """Serve these ports, new ones or known ones with other endpoints, and hold these ports of the node."""
@@ -73,11 +76,16 @@ class Server:
         """By `ns/service:port/protocol`."""
         return {f"{name}/{protocol}": one.counters for (name, protocol), one in sorted(self._served.items())}
 
+    def relayed(self, protocol: str, asked: Sequence[tuple[str, str]]) -> list[str]:
+        """The endpoints of connections, each known by its client's and its own `ip:port`; empty where not known."""
+        pairs = [(split_endpoint(client), split_endpoint(own)) for client, own in asked]
+        return [self._relayed.find(protocol, own[1], client) for client, own in pairs]
+
     def _serve(self, wanted: Wanted) -> Served:
         key = (wanted.name, wanted.protocol)
         served = self._served.get(key)
         if served is None:
-            served = self._served[key] = Served(wanted, self._family)
+            served = self._served[key] = Served(wanted, self._family, self._relayed)
         served.balancer.configure(wanted.endpoints, wanted.affinity_seconds)
         return served
 
@@ -108,7 +116,8 @@ def _bound(family: int, kind: int, address: str, port: int) -> socket.socket:
 
 async def serve(channel: socket.socket, family: str) -> None:
     server = Server(family)
-    peer = await Peer.over(channel, {"open": server.open, "close": server.close, "counters": server.counters})
+    handlers = {each.__name__: each for each in (server.open, server.close, server.counters, server.relayed)}
+    peer = await Peer.over(channel, handlers)
     await peer.closed()
 
 

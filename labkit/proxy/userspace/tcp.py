@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from typing import Any
 
 from labkit.net.packet import split_endpoint
 from labkit.proxy.userspace.balancer import NoEndpoint, RoundRobin
 from labkit.proxy.userspace.counters import Counters
+from labkit.proxy.userspace.relayed import Relayed
 
 DIAL_SECONDS = (0.25, 0.5, 1.0, 2.0)
 """How long each attempt to reach an endpoint may take; after the last the client's connection is closed."""
@@ -30,11 +32,14 @@ class TcpSocket:
         listening: socket.socket,
         balancer: RoundRobin,
         counters: Counters,
+        relayed: Relayed,
         dial_seconds: Sequence[float] = DIAL_SECONDS,
     ) -> None:
         self._listening = listening
         self._balancer = balancer
         self._counters = counters
+        self._relayed = relayed
+        self._port: int = listening.getsockname()[1]
         self._dial_seconds = dial_seconds
         self._connections: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.get_running_loop().create_task(self._accept())
@@ -55,7 +60,7 @@ class TcpSocket:
             client, address = await loop.sock_accept(self._listening)
             self._counters.accepted += 1
             try:
-                server = await self._reach(address[0])
+                server = await self._reach(address)
             except BaseException:
                 client.close()
                 raise
@@ -67,12 +72,12 @@ class TcpSocket:
             self._connections.add(connection)
             connection.add_done_callback(self._connections.discard)
 
-    async def _reach(self, client: str) -> socket.socket | None:
+    async def _reach(self, client: tuple[Any, ...]) -> socket.socket | None:
         """A connection to the next endpoint, or to one after it; None where none could be had."""
         failed = False
         for seconds in self._dial_seconds:
             try:
-                endpoint = self._balancer.next(client, anew=failed)
+                endpoint = self._balancer.next(client[0], anew=failed)
             except NoEndpoint:
                 return None
             self._counters.dialled += 1
@@ -87,6 +92,7 @@ class TcpSocket:
                 server.close()
                 raise
             else:
+                self._relayed.note("tcp", self._port, client, endpoint)
                 return server
         return None
 

@@ -13,6 +13,7 @@ from typing import Any
 from labkit.net.packet import split_endpoint
 from labkit.proxy.userspace.balancer import NoEndpoint, RoundRobin
 from labkit.proxy.userspace.counters import Counters
+from labkit.proxy.userspace.relayed import Relayed
 
 IDLE_SECONDS = 0.25
 _LARGEST = 4096  # what is longer is cut, as it was
@@ -21,10 +22,11 @@ _LARGEST = 4096  # what is longer is cut, as it was
 class UdpSocket:
     """Serves the bound socket from now on, until `close`, which ends its clients too."""
 
-    def __init__(self, bound: socket.socket, balancer: RoundRobin, counters: Counters) -> None:
+    def __init__(self, bound: socket.socket, balancer: RoundRobin, counters: Counters, relayed: Relayed) -> None:
         self._bound = bound
         self._balancer = balancer
         self._counters = counters
+        self._relayed = relayed
         self._clients: dict[Any, _Client] = {}
         asyncio.get_running_loop().add_reader(bound, self._receive)
 
@@ -54,6 +56,7 @@ class UdpSocket:
                 self._counters.failed += 1
                 return
             self._counters.dialled += 1
+            self._relayed.note("udp", self._bound.getsockname()[1], address, endpoint)
             client = self._clients[address] = _Client(self, address, endpoint)
         client.send(data)
 

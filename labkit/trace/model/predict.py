@@ -6,15 +6,21 @@ from collections.abc import Callable, Set
 from typing import Any
 
 from labkit.errors import RuleError
+from labkit.net.nft import Table
 from labkit.net.packet import Packet
 from labkit.net.rules import Ruleset
+from labkit.proxy.ebpf.plan import EbpfPlan
+from labkit.proxy.ipvs.plan import IpvsPlan
 from labkit.proxy.kernelspace.plan import HnsPlan
 from labkit.proxy.userspace.plan import UserspacePlan
-from labkit.trace.model import iptables, kernelspace, userspace
+from labkit.trace.model import ebpf, iptables, ipvs, kernelspace, nftables, userspace
 from labkit.trace.model.prediction import Prediction, State
 
 TRACERS: dict[type, Callable[..., Prediction]] = {
     Ruleset: iptables.predict,
+    EbpfPlan: ebpf.predict,
+    Table: nftables.predict,
+    IpvsPlan: ipvs.predict,
     UserspacePlan: userspace.predict,
     HnsPlan: kernelspace.predict,
 }

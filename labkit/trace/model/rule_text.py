@@ -72,7 +72,35 @@ class Recent(msgspec.Struct, frozen=True):
     update: bool
 
 
-Condition = Source | Destination | OfProtocol | ToPort | InState | Marked | Local | FromBridge | Random | Recent
+class InSet(msgspec.Struct, frozen=True):
+    """In an ipset. `ends` says whose part of the packet is compared with each part of an entry: "src" or "dst"."""
+
+    name: str
+    ends: tuple[str, ...]
+
+
+class Balanced(msgspec.Struct, frozen=True):
+    """IPVS sent it on from this virtual server. `protocol` is a number."""
+
+    protocol: int
+    ip: str
+    port: int
+
+
+Condition = (
+    Source
+    | Destination
+    | OfProtocol
+    | ToPort
+    | InState
+    | Marked
+    | Local
+    | Random
+    | Recent
+    | InSet
+    | FromBridge
+    | Balanced
+)
 
 
 class Jump(msgspec.Struct, frozen=True):
@@ -113,7 +141,7 @@ _MATCHES: tuple[tuple[str, Callable[[re.Match[str]], Condition | None]], ...] = 
     (r"(! )?-s (\S+)", lambda m: Source(m[2], bool(m[1]))),
     (r"(! )?-d (\S+)", lambda m: Destination(m[2], bool(m[1]))),
     (r"-p (tcp|udp|sctp)", lambda m: OfProtocol(m[1].upper())),
-    (r'-m comment --comment (?:"[^"\\]*"|[\w-]+)', lambda m: None),
+    (r'-m comment --comment (?:"(?:[^"\\]|\\.)*"|[\w-]+)', lambda m: None),
     (r"-m (?:tcp|udp|sctp) --dport (\d+)", lambda m: ToPort(int(m[1]))),
     (r"-m (?:tcp|udp|sctp)(?= -j)", lambda m: None),
     (r"-m conntrack (! )?--ctstate (\S+)", lambda m: InState(frozenset(m[2].split(",")), bool(m[1]))),
@@ -121,6 +149,8 @@ _MATCHES: tuple[tuple[str, Callable[[re.Match[str]], Condition | None]], ...] = 
     (r"-m physdev (! )?--physdev-is-in", lambda m: FromBridge(bool(m[1]))),
     (r"-m mark (! )?--mark (\w+)/(\w+)", lambda m: Marked(int(m[2], 16), int(m[3], 16), bool(m[1]))),
     (r"-m addrtype (! )?--(src|dst)-type LOCAL", lambda m: Local(m[2], bool(m[1]))),
+    (r"-m set --match-set (\S+) ((?:src|dst)(?:,(?:src|dst))*)", lambda m: InSet(m[1], tuple(m[2].split(",")))),
+    (r"-m ipvs --vproto (\d+) --vaddr (\S+) --vport (\d+)", lambda m: Balanced(int(m[1]), m[2], int(m[3]))),
     (r"-m statistic --mode random --probability (\d\.\d+)", lambda m: Random(float(m[1]))),
     (r"-m recent --set --name (\S+) --mask \S+ --rsource", lambda m: Recent(m[1], True)),
     (r"-m recent --rcheck (?:--seconds \d+ --reap )?--name (\S+) --mask \S+ --rsource", lambda m: Recent(m[1], False)),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from labkit.api import remembered, schema, validation
 from labkit.api.defaults import default
 from labkit.api.validation import pod as pods
+from labkit.api.validation import syntax
 
 Raw = dict[str, Any]
 
@@ -129,3 +130,9 @@ def test_a_spec_that_is_too_long_is_checked_and_completed_all_the_same() -> None
         assert default(pod)["spec"]["containers"][0]["terminationMessagePath"] == "/dev/termination-log"
     pod["spec"]["containers"][0]["env"][-1]["value"] = 1
     assert [problem.field for problem in schema.problems(pod)] == ["spec.containers[0].env[299].value"]
+
+
+@given(st.from_regex(syntax._SIMPLE, fullmatch=True) | st.from_regex("[a-zA-Z0-9._/-]{0,70}", fullmatch=True))
+def test_a_name_that_looks_simple_is_right_to_whatever_takes_it_for_that(name: str) -> None:
+    for check in syntax._TAKE_SIMPLE:
+        assert syntax.right(name, check) == (list(check(name)) == [])

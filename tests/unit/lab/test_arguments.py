@@ -75,8 +75,10 @@ def test_ports_that_nodes_need_themselves() -> None:
 
 
 def test_ip_families() -> None:
-    check_families(["IPv4"])
-    check_families(("IPv4", "IPv6"))
+    check_families(["IPv4"], "ebpf")
+    check_families(("IPv4", "IPv6"), "iptables")
     for wrong in ([], ["IPv6"], ["IPv6", "IPv4"], ["IPv4", "IPv4"], ["ipv4"]):
         with pytest.raises(LabError, match=r"choose \('IPv4',\) or \('IPv4', 'IPv6'\)"):
-            check_families(wrong)
+            check_families(wrong, "iptables")
+    with pytest.raises(LabError, match="proxy_mode 'ebpf' serves IPv4 only"):
+        check_families(["IPv4", "IPv6"], "ebpf")

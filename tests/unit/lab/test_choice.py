@@ -51,8 +51,10 @@ def test_a_lab_asks_for_what_its_arguments_use() -> None:
     assert arguments.features("ptp", "iptables", "", {}, ()) == []
     asked = arguments.features("bridge", "iptables", "nft", {"bw": 10}, ["ipvs"])
     assert asked == ["ipvs", "bridge-nf", "iptables-nft", "htb"]
+    assert arguments.features("ptp", "ipvs", "", {}, ["ipset"]) == ["ipset", "ipvs"]
     assert arguments.features("ptp", "ebpf", "", {}, ()) == ["ebpf-cgroup", "ebpf-tc"]
     assert arguments.features("ptp", "iptables", "", {"delay": "5ms", "loss": 1}, ["netem"]) == ["netem"]
+    assert arguments.features("ptp", "nftables", "", {}, ()) == ["nftables"]
 
 
 @pytest.mark.parametrize(

@@ -39,3 +39,21 @@ def test_names_that_begin_alike_are_kept_apart_and_a_port_may_have_no_name() -> 
     assert bare == [("KUBE-SERVICES", 3), ("KUBE-NODEPORTS", 1), ("KUBE-EXT-BARE", 1)]
     assert serving(RULES, "shop/we") == []
     assert serving(RULES, "shop/bar") == []
+
+
+def test_rules_of_other_modes() -> None:
+    named = '-p tcp -m comment --comment "shop/web:http" -m tcp --dport'
+    portal = f"-d 10.96.0.8/32 {named} 80 -j REDIRECT --to-ports 41000"
+    hns = '-d 10.96.0.8/32 -m comment --comment "shop/web:http HNS load balancer 1" -j LABKIT-HNS-1'
+    found = ruleset(
+        {
+            "nat": {
+                "KUBE-PORTALS-CONTAINER": [portal],
+                "KUBE-NODEPORT-HOST": [f"{named} 30080 -j DNAT --to-destination 172.18.1.11:41000"],
+                "LABKIT-HNS-LB": [hns],
+                "LABKIT-HNS-1": ["-j MARK --set-xmark 0x4000/0x4000"],
+            }
+        }
+    )
+    chains = ["KUBE-PORTALS-CONTAINER", "KUBE-NODEPORT-HOST", "LABKIT-HNS-LB", "LABKIT-HNS-1"]
+    assert [row["CHAIN"] for row in serving(found, "shop/web")] == chains

@@ -182,6 +182,18 @@ SERVICES = {
             "see a node as the client": {"externalTrafficPolicy": "Cluster"},
         },
     ),
+    "services/for-partners-only": (
+        {
+            "type": "LoadBalancer",
+            "externalTrafficPolicy": "Local",
+            "loadBalancerSourceRanges": ["203.0.113.0/24"],
+        },
+        {
+            "no cloud gives": {"type": "NodePort"},
+            "Clients of everywhere": {"loadBalancerSourceRanges": []},
+            "see a node as the client": {"externalTrafficPolicy": "Cluster"},
+        },
+    ),
     "services/alias-across-namespaces": (
         {"type": "ExternalName", "externalName": "web.shop.svc.cluster.local"},
         {"pods or endpoints": {"type": "ClusterIP"}, "no Service is called so": {"externalName": "web.shop"}},
@@ -261,3 +273,47 @@ def test_one_member_is_asked_and_no_other() -> None:
         (["", ""], ["connection refused", ""], "The request failed: connection refused."),
     ]:
         assert judge(exercise, pd.DataFrame({"pod": pods, "error": errors}), Hints()).sentence == sentence
+
+
+def test_endpoints_by_hand() -> None:
+    exercise = EXERCISES["endpoints/by-hand"]
+    subset = {"addresses": [{"ip": "203.0.113.10"}], "ports": [{"port": 80}]}
+    meta = {"name": "mail", "namespace": "shop"}
+    right = {"apiVersion": "v1", "kind": "Endpoints", "metadata": meta, "subsets": [subset]}
+    for sentence, wrong in {
+        "Right.": {},
+        "This is v1 Service; v1 Endpoints is asked for.": {"kind": "Service"},
+        "These are of the Service mail in the namespace default.": {"metadata": {"name": "mail"}},
+        "Packets would go to nobody.": {"subsets": []},
+        "They would go to port 25.": {"subsets": [{**subset, "ports": [{"port": 25}]}]},
+    }.items():
+        assert judge(exercise, {**right, **wrong}, Hints()).sentence == sentence
+    assert "not a manifest" in judge(exercise, "Endpoints", Hints()).sentence
+
+
+def test_a_slice_by_hand() -> None:
+    exercise = EXERCISES["endpoints/slice-by-hand"]
+    meta = {"name": "x", "namespace": "shop", "labels": {"kubernetes.io/service-name": "mail"}}
+    more = {"addressType": "IPv4", "endpoints": [{"addresses": ["203.0.113.10"]}], "ports": [{"port": 80}]}
+    right = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": meta, **more}
+    for sentence, wrong in {
+        "Right.": {},
+        "This is v1 EndpointSlice; discovery.k8s.io/v1 EndpointSlice is asked for.": {"apiVersion": "v1"},
+        "It would be of the Service None in the namespace shop.": {"metadata": {**meta, "labels": {}}},
+        "Its addressType is None, and the address is an IPv4 one.": {"addressType": None},
+        "Packets would go to nobody.": {"endpoints": None},
+        "They would go to port none.": {"ports": []},
+    }.items():
+        assert judge(exercise, {**right, **wrong}, Hints()).sentence == sentence
+
+
+def test_which_type() -> None:
+    from labkit.learn.exercises.services import SITUATIONS
+
+    exercise = EXERCISES["services/which-type"]
+    assert judge(exercise, {situation: kind.lower() for situation, kind in SITUATIONS.items()}, Hints())
+    office = "a quick look from the office at a test cluster without a cloud"
+    for kind in ("LoadBalancer", "ClusterIP"):
+        verdict = judge(exercise, {**SITUATIONS, office: kind}, Hints())
+        assert verdict.sentence == f"For {office}, {kind} is not the one to take."
+    assert "nothing is not the one" in judge(exercise, {}, Hints()).sentence

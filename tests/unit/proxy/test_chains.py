@@ -35,8 +35,8 @@ def made(given: Mapping[str, tuple[Block, list[str] | None] | None]) -> dict[tup
 class Kernel:
     """What iptables-restore --noflush makes of the text."""
 
-    def __init__(self, start: Ruleset) -> None:
-        self.tables = {t.name: {c.name: [r.text for r in c.rules] for c in t.chains} for t in start.tables}
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[str, list[str]]] = {"nat": {"OUTPUT": []}, "filter": {"INPUT": []}}
 
     def feed(self, text: str) -> None:
         for command, table, chain, rest in commands(text):
@@ -47,7 +47,7 @@ class Kernel:
                 case "-A":
                     chains[chain].append(rest)
                 case "-I":
-                    place, _, rule = rest.partition(" ")
+                    place, _, rule = rest.partition(" ") if rest[0].isdigit() else ("1", "", rest)
                     assert int(place) <= len(chains[chain]) + 1
                     chains[chain].insert(int(place) - 1, rule)
                 case "-D":
@@ -77,7 +77,8 @@ def test_any_sequence_of_changes_ends_in_the_rules_of_a_fresh_start(
     sequence: list[dict[str, tuple[Block, list[str] | None] | None]], batch: int | None
 ) -> None:
     chains = Chains(SHARED, HOOKS, "IPv4")
-    kernel = Kernel(chains.ruleset())
+    kernel = Kernel()
+    kernel.feed(chains.replace({}, batch))
     now: dict[tuple[str, str], Block] = {}
     for step in sequence:
         change = made(step)

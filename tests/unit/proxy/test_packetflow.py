@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from differences import KERNELSPACE, USERSPACE, expected
+from differences import EBPF, IPVS, KERNELSPACE, USERSPACE, expected
 from packetflow import CASES, LEFT_OUT, NODE, NODE_ADDRESSES, Case, cases, endpoint_slice, service, suites
 
 from labkit.proxy.config import DEFAULT, ProxyConfig
+from labkit.proxy.ebpf.plan import plan as ebpf
 from labkit.proxy.iptables.plan import plan as iptables
+from labkit.proxy.ipvs.plan import IpvsPlan
+from labkit.proxy.ipvs.plan import plan as ipvs_plan
 from labkit.proxy.kernelspace.emulation import emulation
 from labkit.proxy.kernelspace.plan import plan as kernelspace
 from labkit.proxy.mode import View, seen
+from labkit.proxy.nftables.plan import plan as nftables
 from labkit.proxy.userspace.plan import UserspacePlan, wanted
 from labkit.proxy.userspace.plan import plan as userspace_plan
 from labkit.trace.model.predict import predict
@@ -22,7 +26,19 @@ def userspace(view: View, config: ProxyConfig = DEFAULT) -> UserspacePlan:
     return userspace_plan(view, {key: 40000 + number for number, key in enumerate(served)}, config=config)
 
 
-PLANS = {"iptables": iptables, "userspace": userspace, "kernelspace": kernelspace}
+def ipvs(view: View, config: ProxyConfig = DEFAULT) -> IpvsPlan:
+    """The plan of a node that has all of its addresses."""
+    return ipvs_plan(view, config, frozenset(ip for ip in NODE_ADDRESSES if (":" in ip) == (config.family == "IPv6")))
+
+
+PLANS = {
+    "iptables": iptables,
+    "nftables": nftables,
+    "ipvs": ipvs,
+    "ebpf": ebpf,
+    "userspace": userspace,
+    "kernelspace": kernelspace,
+}
 
 
 @pytest.mark.parametrize(("mode", "case"), [pytest.param(m, c, id=f"{m}-{c}") for m in PLANS for c in cases(m)])
@@ -62,7 +78,9 @@ def test_load_balancer_ip_mode(mode: str, case: dict[str, Any]) -> None:
     assert (case["lbIP"] in str(PLANS[mode](view))) == case["rule_for_lb_ip"]
 
 
-@pytest.mark.parametrize(("mode", "table"), [("userspace", USERSPACE), ("kernelspace", KERNELSPACE)])
+@pytest.mark.parametrize(
+    ("mode", "table"), [("ebpf", EBPF), ("ipvs", IPVS), ("userspace", USERSPACE), ("kernelspace", KERNELSPACE)]
+)
 def test_every_difference_is_of_one_flow_that_the_mode_is_held_to(
     mode: str, table: Mapping[str, Mapping[str, Any]]
 ) -> None:

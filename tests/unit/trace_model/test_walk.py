@@ -122,7 +122,7 @@ def test_outcomes_that_differ_have_no_single_verdict() -> None:
     "text",
     [
         "-i eth0 -j DROP",
-        "-m set --match-set x src -j DROP",
+        "-m length --length 20 -j DROP",
         "-p icmp -j ACCEPT",
         "-m tcp --sport 80 -j ACCEPT",
         "-m conntrack --ctstate SNAT -j ACCEPT",

@@ -13,6 +13,7 @@ import pytest
 
 from labkit.proxy.userspace.balancer import RoundRobin
 from labkit.proxy.userspace.counters import Counters
+from labkit.proxy.userspace.relayed import Relayed
 from labkit.proxy.userspace.tcp import DIAL_SECONDS, TcpSocket
 from labkit.proxy.userspace.udp import UdpSocket
 
@@ -53,9 +54,10 @@ class Proxied:
         self.balancer = RoundRobin("test")
         self.balancer.configure(endpoints, affinity)
         self.counters = Counters()
+        self.relayed = Relayed()
         sock, address = bound() if udp else listening()
         self.address = (HOST, int(address.rpartition(":")[2]))
-        self.socket = (UdpSocket if udp else TcpSocket)(sock, self.balancer, self.counters, **options)
+        self.socket = (UdpSocket if udp else TcpSocket)(sock, self.balancer, self.counters, self.relayed, **options)
 
     async def close(self) -> None:
         await happens(lambda: self.socket.connections == 0)

@@ -1,0 +1,46 @@
+"""nf_tables' objects as plain values, in the words of `nft list table`."""
+
+from labkit.net.nft.statements import (
+    CtState,
+    Dispatch,
+    Dnat,
+    FibLocal,
+    InRanges,
+    InSet,
+    Masquerade,
+    Match,
+    Reject,
+    SetMark,
+    Spread,
+    Statement,
+    Unmarked,
+    Update,
+    Verdict,
+)
+from labkit.net.nft.table import Chain, Element, Hook, Key, NamedSet, NftFamily, Rule, Table
+
+__all__ = [
+    "Chain",
+    "CtState",
+    "Dispatch",
+    "Dnat",
+    "Element",
+    "FibLocal",
+    "Hook",
+    "InRanges",
+    "InSet",
+    "Key",
+    "Masquerade",
+    "Match",
+    "NamedSet",
+    "NftFamily",
+    "Reject",
+    "Rule",
+    "SetMark",
+    "Spread",
+    "Statement",
+    "Table",
+    "Unmarked",
+    "Update",
+    "Verdict",
+]

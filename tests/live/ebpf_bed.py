@@ -1,0 +1,148 @@
+"""A node in ebpf mode with all that packet-flow cases ask for: pods, the world behind its cable, servers on both sides.
+
+pods ── veth ── node ── eth0 ── world        local endpoints and pods as clients | remote endpoints, the outside
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+from differences import expected
+from packetflow import NODE_ADDRESSES, Case
+
+from labkit.linux import netns
+from labkit.linux.rtnetlink import Links
+from labkit.net.packet import endpoint
+from labkit.proxy.ebpf.mode import EbpfMode
+
+PODS = ip_network("10.0.0.0/8")
+GATEWAY, ROUTER = "169.254.1.1", "192.168.0.1"
+ENOUGH, MOST = 6, 60  # attempts: those that are made anyhow, and until all endpoints have answered
+ANSWER, SILENCE = 5.0, 0.5  # seconds to wait for what is expected
+REFUSED = (errno.ECONNREFUSED, errno.EHOSTUNREACH)
+KIND = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What became of a flow: `to`: the endpoints that answered; `sources`: as they saw the client."""
+
+    verdict: str
+    to: frozenset[str]
+    sources: frozenset[str]
+
+
+class Bed:
+    """One suite's network; `mode` is started and knows no Service yet."""
+
+    def __init__(self, flows: list[Case]) -> None:
+        self._flows = flows
+        self.node, self.pods, self.world = (netns.create(n) for n in ("node", "pods", "world"))
+        ends = {e["address"]: e["node"] for s in flows[0].suite["endpointslices"] for e in s["endpoints"]}
+        here = {ip for ip, node in ends.items() if node == "test-node"}
+        sources = {f.flow["sourceIP"] for f in flows}
+        clients = {ip for ip in sources if ip_address(ip) in PODS}
+        outside = sources - clients - NODE_ADDRESSES - {"127.0.0.1"}
+        self._wire(here | clients, (ends.keys() - here - clients) | outside)
+        self._servers: list[socket.socket] = []
+        self._ends = {self.pods: here | (ends.keys() & clients), self.world: ends.keys() - here - clients}
+        self.mode = EbpfMode(self.node, flows[0].config)
+        self.mode.join(self.pods)
+
+    def _wire(self, inside: Iterable[str], outside: Iterable[str]) -> None:
+        with Links(self.node) as node, Links(self.pods) as pods, Links(self.world) as world:
+            node.add_veth("pods", "eth0", self.pods, index=50)
+            node.add_veth("eth0", "eth0", self.world, index=51)
+            for links in (node, pods, world):
+                links.set_link("lo", up=True)
+                links.set_link("eth0", up=True)
+            node.set_link("pods", up=True)
+            for ip in sorted(NODE_ADDRESSES):
+                if ":" not in ip:
+                    node.add_address("eth0", f"{ip}/{24 if ip == '192.168.0.2' else 32}")
+            node.add_address("pods", f"{GATEWAY}/32")
+            node.add_route("default", via=ROUTER)
+            world.add_address("eth0", f"{ROUTER}/24")
+            world.add_route("default", via="192.168.0.2")
+            pods.add_route(f"{GATEWAY}/32", dev="eth0")
+            for ip in sorted(inside):
+                pods.add_address("lo", f"{ip}/32")
+                node.add_route(f"{ip}/32", dev="pods")
+            pods.add_route("default", via=GATEWAY, dev="eth0")
+            for ip in sorted(outside):
+                world.add_address("lo", f"{ip}/32")
+        with netns.entered(self.node):
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+
+    def serve(self) -> None:
+        """Each endpoint answers with its own address and its client's."""
+        loop = asyncio.get_running_loop()
+        ports = {(p["port"], p["protocol"]) for s in self._flows[0].suite["endpointslices"] for p in s["ports"]}
+        for path, ips in self._ends.items():
+            for ip in ips:
+                for port, protocol in sorted(ports):
+                    if protocol not in KIND:
+                        continue
+                    sock = netns.socket_in(path, socket.AF_INET, KIND[protocol] | socket.SOCK_NONBLOCK)
+                    sock.bind((ip, port))
+                    self._servers.append(sock)
+                    if protocol == "TCP":
+                        sock.listen(64)
+                    loop.add_reader(sock, _accept if protocol == "TCP" else _echo, sock, endpoint(ip, port))
+
+    async def run(self, case: Case) -> Seen:
+        """Connect until all expected endpoints have answered, and some times more."""
+        to: set[str] = set()
+        sources: set[str] = set()
+        wanted = set(expected("ebpf", case).get("to", ()))
+        patience = ANSWER if wanted else SILENCE
+        for attempt in range(MOST):
+            if attempt >= ENOUGH and to >= wanted:
+                break
+            try:
+                async with asyncio.timeout(patience):
+                    server, client = (await self._ask(case)).split(" ")
+            except TimeoutError:
+                return Seen("DROP", frozenset(to), frozenset(sources))
+            except OSError as error:
+                verdict = "REJECT" if error.errno in REFUSED else str(error)
+                return Seen(verdict, frozenset(to), frozenset(sources))
+            to.add(server)
+            sources.add(client)
+        return Seen("DNAT", frozenset(to), frozenset(sources))
+
+    async def _ask(self, case: Case) -> str:
+        source, packet, loop = case.flow["sourceIP"], case.packet, asyncio.get_running_loop()
+        path = self.node if case.from_node else self.pods if ip_address(source) in PODS else self.world
+        with netns.socket_in(path, socket.AF_INET, KIND[packet.protocol] | socket.SOCK_NONBLOCK) as sock:
+            if not ip_address(source).is_loopback:  # else it is the kernel that chooses, once it knows where to go
+                sock.bind((source, 0))
+            await loop.sock_connect(sock, (packet.dst, packet.dport))
+            if packet.protocol == "UDP":
+                await loop.sock_sendall(sock, b"?")
+            return (await loop.sock_recv(sock, 200)).decode()
+
+    async def close(self) -> None:
+        for server in self._servers:
+            asyncio.get_running_loop().remove_reader(server)
+            server.close()
+        await self.mode.stop()
+        for path in (self.node, self.pods, self.world):
+            netns.delete(path)
+
+
+def _accept(sock: socket.socket, name: str) -> None:
+    connection, peer = sock.accept()
+    with connection:
+        connection.sendall(f"{name} {peer[0]}".encode())
+
+
+def _echo(sock: socket.socket, name: str) -> None:
+    _, peer = sock.recvfrom(100)
+    sock.sendto(f"{name} {peer[0]}".encode(), peer)

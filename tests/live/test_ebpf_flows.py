@@ -1,0 +1,63 @@
+"""The ebpf mode in the kernel: what becomes of kube-proxy's packet flows, beside what the model says of the maps."""
+
+import asyncio
+from itertools import groupby
+
+import pytest
+from ebpf_bed import KIND, Bed, Seen
+from inside import in_sandbox
+from packetflow import NODE_ADDRESSES, Case, cases
+
+from labkit.proxy.ebpf.image import image
+from labkit.trace.model.predict import predict
+
+pytestmark = pytest.mark.sandbox("uml")  # the one kind whose kernel lets programs be loaded wherever the tests run
+
+
+def test_flows(sandbox: str) -> None:
+    image()  # compiled out here, where it is quick
+    _flows()
+
+
+async def _suite(flows: list[Case]) -> list[str]:
+    bed = Bed(flows)
+    await bed.mode.start()
+    bed.serve()
+    wrong = []
+    try:
+        for _, stage in groupby(flows, key=lambda case: case.stage):
+            some = list(stage)
+            await bed.mode.sync(some[0].view, None)
+            plan = bed.mode.plan
+            for case, seen in zip(some, await asyncio.gather(*map(bed.run, some)), strict=True):
+                model = predict(plan, case.packet, node_addresses=NODE_ADDRESSES, from_node=case.from_node)
+                wrong += _differences(case, seen, model.verdict, set(model.to), model.masquerade)
+    finally:
+        await bed.close()
+    return wrong
+
+
+def _differences(case: Case, seen: Seen, verdict: str, to: set[str], masquerade: bool | None) -> list[str]:
+    found = []
+    if verdict == "UNTOUCHED":
+        if seen.to:
+            found.append(f"{case}: no program has part in it, but {sorted(seen.to)} answered")
+        return found
+    if seen.verdict != verdict:
+        found.append(f"{case} {case.flow['name']}: {seen.verdict}, the model says {verdict}")
+    if seen.to != to and not (len(seen.to) == 1 and seen.to < to and case.sticky):
+        found.append(f"{case} {case.flow['name']}: to {sorted(seen.to)}, the model says {sorted(to)}")
+    sources = {case.flow["sourceIP"] == s for s in seen.sources}
+    rewritten = {False: {True}, True: {False}, None: {True, False}}[masquerade]
+    if seen.sources and not case.from_node and sources != rewritten:
+        found.append(f"{case} {case.flow['name']}: seen from {sorted(seen.sources)}, masquerade={masquerade}")
+    return found
+
+
+@in_sandbox
+async def _flows() -> None:
+    wrong = []
+    on_the_way = [c for c in cases("ebpf") if c.packet.protocol in KIND and c.packet.src != c.packet.dst]
+    for _, flows in groupby(on_the_way, key=lambda case: case.suite["id"]):
+        wrong += await _suite(list(flows))
+    assert not wrong, "\n".join(wrong)

@@ -1,0 +1,91 @@
+"""Whole labs whose nodes run kube-proxy's userspace and kernelspace modes: everything answers, from everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from labs import BOOKINFO, SHOP, alive, descendants, errors, places, wait_until
+
+from labkit import lab
+from labkit.lab import Lab
+
+NODE_PORT = 30080
+OUTWARD = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "web-outward", "namespace": "shop"},
+    "spec": {
+        "type": "NodePort",
+        "selector": {"app": "web"},
+        "ports": [{"port": 80, "targetPort": 8080, "nodePort": NODE_PORT}],
+    },
+}
+ROUND = 30  # requests: each of the three pods gets a third of them in turn
+
+
+@pytest.fixture(scope="module", params=["userspace", "kernelspace"])
+def running(request: pytest.FixtureRequest, sandbox: str) -> Iterator[tuple[str, Lab]]:
+    if (request.param, sandbox) == ("kernelspace", "uml"):
+        pytest.skip("its rules are those of iptables, which test_proxy_kernelspace.py has in this sandbox too")
+    with lab.start(name=request.param, proxy_mode=request.param) as k:
+        k.apply(SHOP)
+        k.apply([OUTWARD])
+        if BOOKINFO.exists():
+            k.apply(BOOKINFO)
+        k.wait()
+        yield request.param, k
+
+
+def answered(rows: Any) -> set[str]:
+    """The pods that answered, which is what they say themselves."""
+    assert errors(rows) == [] and set(rows["status"]) == {200}
+    assert (rows["body"] == rows["pod"]).all(), rows
+    return set(rows["pod"])
+
+
+def test_every_way_to_a_service(running: tuple[str, Lab]) -> None:
+    mode, k = running
+    web = {p["hostname"] for p in places(k) if p["name"].startswith("shop/web-")}
+    assert len(web) == 3
+    client, node, outside = k.pod("shop/client"), k.node("node-2"), k.host("internet")
+    address = k.get("svc/web", namespace="shop")["spec"]["clusterIP"]
+    node_ip = next(p["addresses"][0] for p in places(k, "node") if p["name"] == "node-2")
+
+    by_name = client.get("http://web/hostname", n=ROUND)
+    assert answered(by_name) == web, "the name came by UDP through the same mode"
+    if mode == "userspace":
+        assert set(by_name["pod"].value_counts()) == {ROUND // 3}, "in turn, not by chance"
+    assert answered(node.get(f"http://{address}/hostname", n=ROUND)) == web
+    for where in (client, outside):
+        assert errors(where.get(f"http://{node_ip}:{NODE_PORT}/hostname", n=ROUND)) == []
+    seen = client.run(f"curl -s http://{address}/clientip", check=True).stdout
+    assert seen.startswith(("172.18.", "10.244.1.1:")), "the pod sees the node, not its client"
+
+    text = " ".join(k.rules("node-1", "web-outward", namespace="shop")["RULE"])
+    assert f"--dport {NODE_PORT}" in text and ("REDIRECT" if mode == "userspace" else "statistic") in text
+
+    refused = client.get("http://nobody/", timeout=2).iloc[0]
+    assert refused["error"], "a Service without endpoints"
+    datagrams = client.get("udp://api:5300", n=4)
+    assert errors(datagrams) == [] and set(datagrams["pod"]) == set(datagrams["body"])
+
+
+def test_bookinfo(running: tuple[str, Lab]) -> None:
+    _, k = running
+    if not BOOKINFO.exists():
+        pytest.skip("the folder of other projects' manifests is not here")
+    for name in ("details", "productpage", "ratings", "reviews"):
+        rows = k.pod("shop/client").get(f"http://{name}.default:9080/hostname", n=3)
+        assert {pod.split("-")[0] for pod in answered(rows)} == {name}
+
+
+@pytest.mark.sandbox("namespaces")  # in the other one everything ends with its kernel
+def test_a_process_on_each_node_that_ends_with_the_lab() -> None:
+    with lab.start(name="ends", nodes=2, proxy_mode="userspace") as k:
+        for name in ("node-1", "node-2"):
+            assert '"kube-proxy"' in k.node(name).run("ss -lntp", check=True).stdout
+        processes = descendants(k.facts["pid"])
+        assert alive(processes)
+    wait_until(lambda: not alive(processes), 5, "the end of all processes")
