@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from ipaddress import ip_network
 
 import msgspec
 
@@ -82,7 +81,7 @@ def _networks(a: Attachment) -> list[tuple[str, str]]:
 def _addresses(a: Attachment) -> tuple[str, ...]:
     """The pod's addresses with their prefix lengths."""
     pairs = zip((a.address, a.address6), _networks(a), strict=False)
-    return tuple(f"{address}/{ip_network(subnet).prefixlen}" for address, (subnet, _) in pairs)
+    return tuple(f"{address}/{subnet.partition('/')[2]}" for address, (subnet, _) in pairs)
 
 
 def _alone(address: str) -> str:

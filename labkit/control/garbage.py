@@ -19,6 +19,9 @@ from labkit.control.watch import Event
 
 State = Literal["solid", "waiting", "absent"]
 
+MATTER = ("ownerReferences", "finalizers", "deletionTimestamp")
+"""Metadata of an object that decides whether it, or its owner, may go."""
+
 
 class GarbageCollector:
     """Looks at what owns and what is owned. Keys are uids, also of objects that are gone."""
@@ -36,7 +39,7 @@ class GarbageCollector:
         new, old = event.object["metadata"], event.old["metadata"] if event.old else {}
         if event.type == "DELETED":
             return [new["uid"], *_owners(new)]
-        if _matter(new) == _matter(old):
+        if all(new.get(field) == old.get(field) for field in MATTER):
             return []
         return [new["uid"], *_owners(old)]
 
@@ -108,11 +111,6 @@ class GarbageCollector:
                 del raw["metadata"]["finalizers"]
 
         self._store.update(*key_of(item), change)
-
-
-def _matter(metadata: dict[str, Any]) -> tuple[object, ...]:
-    """What of an object decides whether it, or its owner, may go."""
-    return tuple(metadata.get(field) for field in ("ownerReferences", "finalizers", "deletionTimestamp"))
 
 
 def _owners(metadata: dict[str, Any]) -> Iterator[str]:

@@ -18,11 +18,16 @@ def key_of(raw: dict[str, Any]) -> Key:
 
 
 class Index:
-    """Keys of the objects by the values that a function of the object gives."""
+    """Keys of the objects, or those of some kinds, by the values that a function of the object gives."""
 
-    def __init__(self, values: Callable[[dict[str, Any]], Iterable[str]]) -> None:
+    def __init__(self, values: Callable[[dict[str, Any]], Iterable[str]], kinds: frozenset[str] = frozenset()) -> None:
         self._values = values
+        self._kinds = kinds
         self._keys: dict[str, set[Key]] = {}
+
+    def covers(self, kind: str) -> bool:
+        """Whether it is of objects that are kept under this kind."""
+        return not self._kinds or kind in self._kinds
 
     def keys(self, value: str) -> list[Key]:
         """In order, so that what is done with them does not depend on the order of events."""
@@ -50,3 +55,29 @@ class Index:
                 self._keys[value] = {key}
             else:
                 found.add(key)
+
+
+class Indexes:
+    """The indexes of a store by name; and by kind, so that a change only comes to those that it may be in."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, Index] = {}
+        self._of_kind: dict[str, list[Index]] = {}
+
+    def add(self, name: str, index: Index, objects: Iterable[tuple[Key, dict[str, Any]]]) -> None:
+        """One more, of the objects that there are."""
+        self._named[name] = index
+        self._of_kind.clear()
+        for key, raw in objects:
+            if index.covers(key[0]):
+                index.move(key, None, raw)
+
+    def keys(self, name: str, value: str) -> list[Key]:
+        return self._named[name].keys(value)
+
+    def move(self, key: Key, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        """The object of `key` was `old` and is `new`; None where there is none."""
+        if (indexes := self._of_kind.get(key[0])) is None:
+            indexes = self._of_kind[key[0]] = [index for index in self._named.values() if index.covers(key[0])]
+        for index in indexes:
+            index.move(key, old, new)

@@ -60,14 +60,15 @@ class Recorder:
                 "reason": reason,
                 "message": message,
                 "type": kind,
-                "source": self._source,
+                "source": {**self._source},
                 "reportingComponent": self._source["component"],
                 "reportingInstance": self._source.get("host", ""),
                 "firstTimestamp": now,
                 "lastTimestamp": now,
                 "count": 1,
                 "eventTime": None,
-            }
+            },
+            own=True,
         )
         return name
 

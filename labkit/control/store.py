@@ -21,7 +21,7 @@ from labkit.control.chance import Chance
 from labkit.control.forms import Formed, copy
 from labkit.control.generation import counted
 from labkit.control.history import History
-from labkit.control.index import Index, Key, key_of
+from labkit.control.index import Index, Indexes, Key, key_of
 from labkit.control.watch import Event, EventType, Watch, Watches
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class Store(Formed):
         self._version = 0
         self._objects: dict[str, dict[tuple[str, str], Raw]] = {}
         self._created: dict[Key, int] = {}
-        self._indexes: dict[str, Index] = {}
+        self._indexes = Indexes()
         self._watches = Watches()
         self.history = History()
         self._journal: list[Entry] | None = None
         self._keep: Keep | None = None
         self.add_index("namespace", lambda raw: [raw["metadata"].get("namespace", "")])
-        self.add_index("node", lambda raw: [raw["spec"].get("nodeName", "")] if raw["kind"] == "Pod" else [])
+        self.add_index("node", lambda raw: [raw["spec"].get("nodeName", "")], "Pod")
         self.add_index("owner", lambda raw: [ref["uid"] for ref in raw["metadata"].get("ownerReferences", ())])
 
     @property
@@ -83,7 +83,7 @@ class Store(Formed):
 
     def indexed(self, index: str, value: str) -> tuple[Raw, ...]:
         """Objects for which an index has this value, in order of kind, namespace and name."""
-        keys = self._indexes[index].keys(value)
+        keys = self._indexes.keys(index, value)
         return tuple([self._objects[kind][place, name] for kind, place, name in keys]) if keys else ()
 
     def as_of(self, kind: str, version: int, namespace: str | None = None) -> tuple[Raw, ...]:
@@ -216,11 +216,10 @@ class Store(Formed):
         self._watches.dispatch()
         return watch
 
-    def add_index(self, name: str, values: Callable[[Raw], Iterable[str]]) -> None:
-        """Keep an index over all objects: `indexed(name, value)` finds those for which `values` gave the value."""
-        index = self._indexes[name] = Index(values)
-        for raw in (raw for found in self._objects.values() for raw in found.values()):
-            index.move(key_of(raw), None, raw)
+    def add_index(self, name: str, values: Callable[[Raw], Iterable[str]], *kinds: str) -> None:
+        """Keep an index, of all objects or some kinds': `indexed(name, value)` finds those that have the value."""
+        objects = (((kind, *place), raw) for kind, found in self._objects.items() for place, raw in found.items())
+        self._indexes.add(name, Index(values, frozenset(kinds)), objects)
 
     def _check_namespace(self, kind: str, namespace: str, name: str) -> None:
         """NamespaceLifecycle: what lives in a namespace needs one, and not one that is going."""
@@ -292,8 +291,7 @@ class Store(Formed):
     def _put(self, key: Key, raw: Raw | None) -> None:
         found = self._objects.setdefault(key[0], {})
         old = found.get(key[1:])
-        for index in self._indexes.values():
-            index.move(key, old, raw)
+        self._indexes.move(key, old, raw)
         self._forms.forget(key)
         if raw is None:
             found.pop(key[1:], None)

@@ -29,7 +29,7 @@ class EndpointSlices:
         self._recorder = Recorder(store, "endpoint-slice-controller")
         self._hinted: set[tuple[str, str]] = set()  # Services, with IP family, whose slices have topology hints
         lookup.add_indexes(store)
-        store.add_index("service", _service_of_slice)
+        store.add_index("service", _service_of_slice, "EndpointSlice")
 
     def keys(self, event: Event) -> Iterable[str]:
         match event.object["kind"]:

@@ -17,8 +17,8 @@ Raw = dict[str, Any]
 
 
 def add_indexes(store: Store) -> None:
-    store.add_index("pod label", lambda raw: _pairs(raw) if raw["kind"] == "Pod" else [])
-    store.add_index("selector", lambda raw: [_first(raw)] if raw["kind"] == "Service" else [])
+    store.add_index("pod label", _pairs, "Pod")
+    store.add_index("selector", lambda raw: [_first(raw)], "Service")
 
 
 def pods_of(store: Store, service: Service) -> list[Pod]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from labkit.api import objects
+from labkit.api import objects, own
 from labkit.api.objects import (
     Endpoint,
     EndpointConditions,
@@ -95,6 +95,8 @@ def _family(
             group = groups.setdefault(frozenset(ports), (ports, []))
             group[1].append(_endpoint(service, pod, nodes.get(pod.spec.node_name), found))
 
+    said = ((pod, pod.metadata.annotations.get(own.WEIGHT, "")) for pod in pods)
+    weights = {address: weight for pod, weight in said if weight.isdecimal() for address in addresses(pod)}
     planned: list[EndpointSlice] = []
     spare = list(existing)
     for key, (ports, endpoints) in groups.items():
@@ -103,10 +105,10 @@ def _family(
         for place, content in enumerate(packed):
             if place < len(slices) and content:
                 spare.remove(slices[place])
-                planned.append(_filled(service, slices[place], slices[place].ports, content))
+                planned.append(_filled(service, slices[place], slices[place].ports, content, weights))
             elif content:
-                planned.append(_filled(service, _blank(service, address_type), ports, content))
-    planned = planned or [_filled(service, _blank(service, address_type), (), ())]
+                planned.append(_filled(service, _blank(service, address_type), ports, content, weights))
+    planned = planned or [_filled(service, _blank(service, address_type), (), (), {})]
     # A slice that would go is used again for one that would come: one update instead of two changes.
     return [_renamed(s, spare.pop(0)) if not s.name and spare else s for s in planned]
 
@@ -152,14 +154,24 @@ def _blank(service: Service, address_type: str) -> EndpointSlice:
     )
 
 
-def _filled(service: Service, base: EndpointSlice, ports: Ports, endpoints: tuple[Endpoint, ...]) -> EndpointSlice:
-    metadata = msgspec.structs.replace(base.metadata, labels=_labels(service))
+def _filled(
+    service: Service,
+    base: EndpointSlice,
+    ports: Ports,
+    endpoints: tuple[Endpoint, ...],
+    weights: Mapping[str, str],
+) -> EndpointSlice:
+    annotations = {key: value for key, value in base.metadata.annotations.items() if key != own.WEIGHT}
+    given = [f"{address}={weights[address]}" for e in endpoints for address in e.addresses if address in weights]
+    if given:
+        annotations[own.WEIGHT] = ", ".join(given)
+    metadata = msgspec.structs.replace(base.metadata, labels=_labels(service), annotations=annotations)
     return msgspec.structs.replace(base, metadata=metadata, ports=ports, endpoints=endpoints)
 
 
 def _renamed(new: EndpointSlice, old: EndpointSlice) -> EndpointSlice:
-    metadata = msgspec.structs.replace(old.metadata, labels=new.metadata.labels)
-    return msgspec.structs.replace(new, metadata=metadata)
+    own_part = {"labels": new.metadata.labels, "annotations": new.metadata.annotations}
+    return msgspec.structs.replace(new, metadata=msgspec.structs.replace(old.metadata, **own_part))
 
 
 def _owned(existing: EndpointSlice, service: Service) -> bool:

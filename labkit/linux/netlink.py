@@ -22,6 +22,7 @@ NESTED = 0x8000
 
 _HEADER = struct.Struct("=IHHII")
 _ATTR = struct.Struct("=HH")
+_PADDING = (b"", bytes(3), bytes(2), bytes(1))
 _ERROR, _DONE = 2, 3
 _SOL_NETLINK, _EXT_ACK, _CAP_ACK = 270, 11, 10
 _AT_ONCE = 100  # messages whose answers fit a socket's buffer that is read only afterwards
@@ -31,7 +32,7 @@ _ERROR_TEXT = 1  # NLMSGERR_ATTR_MSG
 def attr(kind: int, value: bytes) -> bytes:
     """One attribute, padded to four bytes."""
     size = 4 + len(value)
-    return _ATTR.pack(size, kind) + value + bytes(-size % 4)
+    return _ATTR.pack(size, kind) + value + _PADDING[size & 3]
 
 
 def u32(kind: int, value: int) -> bytes:

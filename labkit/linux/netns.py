@@ -24,9 +24,12 @@ def create(name: str) -> str:
 
     Raises `FileExistsError` where the name is taken, `OSError` where the kernel refuses.
     """
-    RUN.mkdir(parents=True, exist_ok=True)
     path = RUN / name
-    path.touch(exist_ok=False)
+    try:
+        path.touch(exist_ok=False)
+    except FileNotFoundError:
+        RUN.mkdir(parents=True, exist_ok=True)
+        path.touch(exist_ok=False)
     with _away():
         syscalls.unshare(syscalls.CLONE_NEWNET)
         syscalls.mount("/proc/thread-self/ns/net", str(path), flags=syscalls.MS_BIND)

@@ -16,7 +16,8 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_interface, ip_network
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from labkit.errors import NetlinkError
@@ -206,22 +207,21 @@ class Links(Netlink):
         return found
 
     def _address(self, name: str, address: str) -> bytes:
-        ip = ip_interface(address)
-        body = _IFADDR.pack(address_family(ip.version), ip.network.prefixlen, 0, 0, self.index(name))
-        return body + attr(IFA_LOCAL, ip.packed) + attr(IFA_ADDRESS, ip.packed)
+        plain, _, bits = address.partition("/")
+        packed = packed_of(plain)
+        body = _IFADDR.pack(family_of(packed), int(bits or 8 * len(packed)), 0, 0, self.index(name))
+        return body + attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
 
     def _route(self, to: str, via: str, dev: str, src: str, onlink: bool) -> bytes:
         every = "::/0" if ":" in via else "0.0.0.0/0"
-        net = ip_network(every if to == "default" else to)
+        packed, bits = prefix_of(every if to == "default" else to)
         scope = SCOPE_UNIVERSE if via else SCOPE_LINK
         flags = RTNH_ONLINK if onlink else 0
-        body = _RTMSG.pack(
-            address_family(net.version), net.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, flags
-        )
-        body += attr(RTA_DST, net.network_address.packed)
-        body += attr(RTA_GATEWAY, ip_address(via).packed) if via else b""
+        body = _RTMSG.pack(family_of(packed), bits, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, flags)
+        body += attr(RTA_DST, packed)
+        body += attr(RTA_GATEWAY, packed_of(via)) if via else b""
         body += u32(RTA_OIF, self.index(dev)) if dev else b""
-        return body + (attr(RTA_PREFSRC, ip_address(src).packed) if src else b"")
+        return body + (attr(RTA_PREFSRC, packed_of(src)) if src else b"")
 
 
 def _ifinfo(index: int = 0, up: bool = False) -> bytes:
@@ -237,6 +237,18 @@ def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
-def address_family(version: int) -> int:
-    """AF_INET or AF_INET6, for the IP version."""
-    return socket.AF_INET if version == 4 else socket.AF_INET6
+def packed_of(address: str) -> bytes:
+    """An address in network order. Raises `OSError` for what is no address."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def family_of(packed: bytes) -> int:
+    """AF_INET or AF_INET6."""
+    return socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+
+
+@lru_cache(1024)
+def prefix_of(text: str) -> tuple[bytes, int]:
+    """A prefix's address and length. Raises `ValueError`."""
+    net = ip_network(text)
+    return net.network_address.packed, net.prefixlen

@@ -12,14 +12,13 @@ from ipaddress import ip_address, ip_network
 
 import msgspec
 
+from labkit.api import own
 from labkit.api.objects import Endpoint, EndpointSlice, Service, ServicePort
 from labkit.net.packet import endpoint as join_port
 from labkit.net.rules import Family
 
 _NOT_OURS = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
 
-WEIGHT = "labkit.dev/ipvs-weight"
-"""The lab's own annotation of an EndpointSlice, which no real kube-proxy knows: weights of its endpoints in IPVS."""
 MOST_WEIGHT = 65535  # as ipvsadm has it
 
 PortKey = tuple[str, str]
@@ -163,7 +162,7 @@ def backends(slices: Iterable[EndpointSlice], family: Family) -> dict[PortKey, t
     for one in sorted(slices, key=lambda s: s.name):
         if one.address_type != family:
             continue
-        weights = _weights(one.metadata.annotations.get(WEIGHT, ""))
+        weights = _weights(one.metadata.annotations.get(own.WEIGHT, ""))
         for port in one.ports:
             if port.port is None:
                 continue

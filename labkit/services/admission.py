@@ -34,8 +34,8 @@ class ServiceAdmission:
         self._ranges = {family: AddressRange(cidr) for family, cidr in ranges.cidrs.items()}
         ports = PortRange(*ranges.node_ports)
         self._ports = NodePorts(ports, lambda port: self._taken("nodePort", str(port)), store.chance.fresh)
-        store.add_index("clusterIP", _cluster_ips)
-        store.add_index("nodePort", _node_ports)
+        store.add_index("clusterIP", _cluster_ips, "Service")
+        store.add_index("nodePort", _node_ports, "Service")
 
     def register(self, admission: Admission) -> None:
         admission.mutate("Service", self.complete)
@@ -101,10 +101,8 @@ class ServiceAdmission:
 
 
 def _cluster_ips(raw: Raw) -> list[str]:
-    if raw["kind"] != "Service":
-        return []
     return [address for address in raw["spec"].get("clusterIPs", ()) if address != "None"]
 
 
 def _node_ports(raw: Raw) -> list[str]:
-    return [str(port) for port in node_ports(raw)] if raw["kind"] == "Service" else []
+    return [str(port) for port in node_ports(raw)]

@@ -3,6 +3,7 @@
     from a hop that came in to one that went out    destination differs: PREROUTING    source differs: POSTROUTING
     sent by the place itself                        destination differs: OUTPUT
     received by the place itself                                                       source differs: INPUT
+    from a hop that came in, by IPVS                destination differs: INPUT
 
 Replies are translated back by conntrack without any rule; there the hooks are the same (a reply's source is restored
 where a source is rewritten). Source: net/netfilter/nf_nat_core.c, HOOK2MANIP.
@@ -17,7 +18,8 @@ import msgspec
 
 from labkit.linux.conntrack import Flow
 from labkit.net.packet import Packet
-from labkit.net.path import Hop, Rewrite
+from labkit.net.path import Hop, Rewrite, RuleHit
+from labkit.trace.balanced import TABLE
 from labkit.trace.rules import Evaluated
 
 _TARGETS = {"DNAT": ("DNAT", "REDIRECT"), "SNAT": ("SNAT", "MASQUERADE")}
@@ -36,10 +38,18 @@ def rewrites(
     `rule` is the text of the rule that asked for it; empty for a reply's.
     """
     there = _changes(_stages(request, packet, entries, reply=False))
-    found = [msgspec.structs.replace(change, rule=_rule(rules, change)) for change in there]
+    found = [_explained(change, _rule(rules, change)) for change in there]
     if reply and reply[0].packet.protocol != "ICMP":
         found += _changes(_stages(reply, None, entries, reply=True))
     return tuple(found)
+
+
+def _explained(change: Rewrite, hit: RuleHit | None) -> Rewrite:
+    """With the rule that asked for it. IPVS takes what comes from elsewhere behind INPUT's filter."""
+    if hit is None:
+        return change
+    balanced = hit.table == TABLE and change.hook == "PREROUTING"
+    return msgspec.structs.replace(change, rule=hit.text, hook="INPUT" if balanced else change.hook)
 
 
 def _stages(
@@ -85,6 +95,6 @@ def _changes(stages: Iterator[_Stage]) -> Iterator[Rewrite]:
         previous = stage
 
 
-def _rule(rules: Sequence[Evaluated], change: Rewrite) -> str:
+def _rule(rules: Sequence[Evaluated], change: Rewrite) -> RuleHit | None:
     hits = (e.hit for e in rules if e.target in _TARGETS[change.action])
-    return next((hit.text for hit in hits if hit.place == change.place), "")
+    return next((hit for hit in hits if hit.place == change.place), None)

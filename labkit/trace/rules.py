@@ -136,7 +136,9 @@ def _other(place: Place, chains: Mapping[str, ListedChain], event: nfttrace.Trac
         return Evaluated(RuleHit(place.name, event.table, event.chain, len(chain.rules) + 1, ""), target)
     text = chain.rules[event.handle]
     number = list(chain.rules).index(event.handle) + 1
-    target = "DROP" if event.dropped else _nft_target(text)
+    target = _nft_target(text)
+    if event.dropped and target != "REJECT":  # which is an answer, and a drop
+        target = "DROP"
     return Evaluated(RuleHit(place.name, event.table, event.chain, number, text), target)
 
 

@@ -19,6 +19,7 @@ from labkit.linux.iptables import Variant
 from labkit.net.path import PacketPath
 from labkit.net.place import Place
 from labkit.trace import correlate
+from labkit.trace.balanced import virtual_servers, with_balancing
 from labkit.trace.capture import Capture, Clock, Seen, Tap, owners
 from labkit.trace.connections import Connections
 from labkit.trace.correlate import Asked
@@ -130,6 +131,7 @@ class _Session:
             return trace.hits(first.matches)
 
         evaluated = [e for found in _side_by_side(hits, self._traces) for e in found]
+        evaluated = with_balancing(evaluated, flows, virtual_servers(self._armed, flows))
         return correlate.path(asked, first, self._seen, evaluated, flows, self._lost)
 
     def _arm(self, place: Place) -> None:

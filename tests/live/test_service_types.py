@@ -165,9 +165,8 @@ def test_hints_by_the_shares_of_zones_are_told_of(k: Lab) -> None:
     k.apply([service("auto", auto, trafficDistribution="PreferSameNode")])
     k.wait("svc/auto")
     (found,) = [s for s in k.objects("EndpointSlice") if s["metadata"]["name"].startswith("auto-")]
-    assert all(
-        "hints" not in end for end in found["endpoints"]
-    )  # zone a has two thirds of the CPU, and one of two pods
+    # Zone a has two thirds of the CPU, and one pod of two.
+    assert all("hints" not in end for end in found["endpoints"])
     said = k.events()
     (message,) = said[said["REASON"] == "TopologyAwareHintsDisabled"]["MESSAGE"]
     assert message == (

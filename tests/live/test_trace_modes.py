@@ -28,7 +28,7 @@ pytestmark = pytest.mark.sandbox("namespaces")
 @pytest.mark.parametrize(("cni", "variant"), [("ptp", "nft"), ("bridge", "legacy")])
 @in_sandbox
 async def test_the_way_to_the_proxy_process(cni: str, variant: str) -> None:
-    bed = Bed(cni, Variant(variant), lambda path, chosen: UserspaceMode(path, variant=chosen, fresh=True))
+    bed = Bed(cni, Variant(variant), "userspace")
     await bed.serve(masquerading=False)
     mode, tracer = bed.modes["node-1"], Tracer(bed.variant)
     assert isinstance(mode, UserspaceMode)
@@ -49,7 +49,7 @@ async def test_the_way_to_the_proxy_process(cni: str, variant: str) -> None:
 
 @in_sandbox
 async def test_the_emulation_of_hns() -> None:
-    bed = Bed("ptp", Variant.NFT, lambda path, chosen: KernelspaceMode(path, variant=chosen, fresh=True))
+    bed = Bed("ptp", Variant.NFT, "kernelspace")
     await bed.serve(masquerading=False)
     mode, tracer = bed.modes["node-1"], Tracer(bed.variant)
     assert isinstance(mode, KernelspaceMode)

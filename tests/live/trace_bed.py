@@ -33,8 +33,9 @@ from labkit.linux.iptables import Variant
 from labkit.net.path import PacketPath
 from labkit.net.place import Place
 from labkit.net.topology import POD_NETWORK, plan
-from labkit.proxy.iptables.mode import IptablesMode
+from labkit.proxy.config import ProxyConfig
 from labkit.proxy.mode import Mode, seen
+from labkit.proxy.modes import MODES
 from labkit.proxy.restore import diff
 from labkit.trace.tracer import Tracer
 
@@ -44,18 +45,13 @@ EMPTY = "10.96.0.30"
 NODE_PORT = 30080
 
 
-def _iptables(path: str, variant: Variant) -> Mode:
-    return IptablesMode(path, variant=variant, fresh=True)
-
-
 class Bed:
     """Everything up when made; servers run in the asyncio loop that calls `serve`."""
 
-    def __init__(self, cni: str, variant: Variant, make: Callable[[str, Variant], Mode] = _iptables) -> None:
+    def __init__(self, cni: str, variant: Variant, mode: str = "iptables") -> None:
         random.seed(1)
-        self.variant = variant
-        self.modes: dict[str, Mode] = {}  # by node, once they serve
-        self._make = make
+        self.variant, self.mode = variant, mode
+        self.modes: dict[str, Mode] = {}
         self.site = plan(3, ["a", "b"])
         self.datacenter = DataCenter(self.site, {})
         for name, ways in routes.plan(self.site).items():
@@ -95,7 +91,7 @@ class Bed:
                 metadata=ObjectMeta(name=machine.name, labels={"topology.kubernetes.io/zone": machine.zone}),
                 status=NodeStatus(addresses=(NodeAddress(type="InternalIP", address=machine.address),)),
             )
-            proxy = self.modes[machine.name] = self._make(path, self.variant)
+            proxy = self.modes[machine.name] = MODES[self.mode](path, ProxyConfig(), self.variant)
             await proxy.start()
             await proxy.sync(seen(*self._objects(), node), None)
         loop = asyncio.get_running_loop()

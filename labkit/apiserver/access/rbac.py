@@ -47,7 +47,7 @@ class Authorizer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        store.add_index("subject", _subjects)
+        store.add_index("subject", _subjects, "RoleBinding", "ClusterRoleBinding")
 
     def decide(self, user: User, wanted: Attributes) -> Decision:
         if MASTERS in user.groups:
@@ -155,8 +155,6 @@ def _names(user: User) -> list[str]:
 
 def _subjects(raw: Raw) -> Iterator[str]:
     """What a binding binds, as `_names` calls it."""
-    if raw["kind"] not in ("RoleBinding", "ClusterRoleBinding"):
-        return
     for subject in raw.get("subjects") or ():
         if subject["kind"] == "ServiceAccount":
             namespace = subject.get("namespace") or raw["metadata"].get("namespace", "")

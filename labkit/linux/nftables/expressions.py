@@ -43,6 +43,7 @@ _EQUAL, _UNEQUAL = 0, 1
 _L4PROTO, _MARK = 16, 3
 _REG = 8  # the first of the 4-byte registers
 _VERDICT_REG = 0
+_FIRST, _SECOND = 1, 2  # of the 16-byte registers
 _ALL = 0xFFFFFFFF
 _OFFSETS = {"ip saddr": (12, 4), "ip daddr": (16, 4), "ip6 saddr": (8, 16), "ip6 daddr": (24, 16)}
 _STATES = {"new": 8}
@@ -57,6 +58,8 @@ def expressions(statement: Statement, family: NftFamily, anonymous: str) -> tupl
     match statement:
         case Match(field, value, negated):
             return _compared(field, value, negated)
+        case Dnat(to):
+            return tuple(_dnat(to, family))
         case InSet(field, name):
             return (_load(field, 0), _lookup(name))
         case InRanges(field, _, negated):
@@ -89,8 +92,6 @@ def _fixed(statement: Statement, family: NftFamily) -> tuple[bytes, ...]:
         case Update(name, field):
             update = 1
             return (_load(field, 0), expression("dynset", text(1, name), number(3, update), number(4, _REG)))
-        case Dnat(to):
-            return tuple(_dnat(to, family))
         case Masquerade():
             return (expression("masq", number(1, _FULLY_RANDOM)),)
         case Reject():
@@ -148,6 +149,9 @@ def _compared(field: Field, value: str, negated: bool) -> tuple[bytes, ...]:
     if field == "meta l4proto":
         return (_load(field, 0), _cmp(how, bytes([PROTOCOLS[value]])))
     offset, size = _OFFSETS[field]
+    if "/" not in value:
+        family = socket.AF_INET if size == 4 else socket.AF_INET6
+        return (_load(field, 0), _cmp(how, socket.inet_pton(family, value)))
     network = ip_network(value)
     whole, rest = divmod(network.prefixlen, 8)
     if whole and not rest:
@@ -157,7 +161,26 @@ def _compared(field: Field, value: str, negated: bool) -> tuple[bytes, ...]:
 
 
 def _cmp(how: int, data: bytes) -> bytes:
-    return expression("cmp", number(1, _REG), number(2, how), nest(3, value(data)))
+    return _filled(_cmp_start(how, len(data)), data)
+
+
+@lru_cache
+def _cmp_start(how: int, size: int) -> bytes:
+    return _start(expression("cmp", number(1, _REG), number(2, how), nest(3, value(bytes(size)))), size)
+
+
+@lru_cache
+def _immediate_start(register: int, size: int) -> bytes:
+    return _start(expression("immediate", number(1, register), nest(2, value(bytes(size)))), size)
+
+
+def _start(encoded: bytes, size: int) -> bytes:
+    """An expression without the data of that size that it ends with: most of what is encoded differs in data only."""
+    return encoded[: len(encoded) - size - -size % 4]
+
+
+def _filled(start: bytes, data: bytes) -> bytes:
+    return start + data + bytes(-len(data) % 4)
 
 
 def _bitwise(mask: bytes, flip: bytes) -> bytes:
@@ -183,12 +206,16 @@ def _random(modulus: int) -> bytes:
 def _dnat(to: str, family: NftFamily) -> Iterator[bytes]:
     ip, _, port = to.rpartition(":")
     address = socket.inet_pton(socket.AF_INET6 if family == "ip6" else socket.AF_INET, ip.strip("[]"))
-    first, second = 1, 2  # 16-byte registers
-    yield expression("immediate", number(1, first), nest(2, value(address)))
-    yield expression("immediate", number(1, second), nest(2, value(int(port).to_bytes(2, "big"))))
+    yield _filled(_immediate_start(_FIRST, len(address)), address)
+    yield _filled(_immediate_start(_SECOND, 2), int(port).to_bytes(2, "big"))
+    yield _nat(family)
+
+
+@lru_cache
+def _nat(family: NftFamily) -> bytes:
     kind = number(1, 1), number(2, _FAMILY[family])
-    registers = number(3, first), number(4, first), number(5, second), number(6, second)
-    yield expression("nat", *kind, *registers, number(7, _NAT_FLAGS))
+    registers = number(3, _FIRST), number(4, _FIRST), number(5, _SECOND), number(6, _SECOND)
+    return expression("nat", *kind, *registers, number(7, _NAT_FLAGS))
 
 
 def _host(bits: int) -> bytes:

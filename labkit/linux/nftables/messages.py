@@ -71,6 +71,7 @@ class Messages:
     def __init__(self, family: NftFamily, table: str) -> None:
         self.family = family
         self.names = Names()
+        self._id = 0  # of the last set that was made
         self._table = text(1, table)
         self._in = f"{family} {table}"
 
@@ -135,11 +136,12 @@ class Messages:
         yield Message(NEW_RULE, CREATE | APPEND, body, f"add rule {self._in} {chain} {told}")
 
     def _set(self, name: str, flags: int, kind: int, size: int, order: int, said: bytes = b"") -> bytes:
+        self._id += 1
         verdicts = number(6, _VERDICT - (1 << 32)) + number(7, 0) if flags & _MAP else b""
         data_order = bytes([1, 4, 0, 0, 0, 0]) if flags & _MAP else b""
         userdata = bytes([0, 4, order, 0, 0, 0]) + data_order + said
         where = self._table + text(2, name) + number(3, flags) + number(4, kind) + number(5, size)
-        return where + verdicts + number(10, 1) + attr(13, userdata)
+        return where + verdicts + number(10, self._id) + attr(13, userdata)
 
     def _anonymous(self, name: str, one: Spread | InRanges) -> Iterator[Message]:
         if isinstance(one, Spread):
@@ -152,7 +154,8 @@ class Messages:
             elements = list(_intervals(one.prefixes, size))
         yield Message(NEW_SET, CREATE, body, "")
         for some in _lists(elements):
-            yield Message(NEW_ELEMENT, CREATE, self._elements(name, some), "")
+            # By its id, which this transaction alone knows: by name the kernel would look at every set of the table.
+            yield Message(NEW_ELEMENT, CREATE, self._table + number(4, self._id) + nest(3, *some), "")
 
     def _elements(self, name: str, encoded: Iterable[bytes]) -> bytes:
         return self._table + text(2, name) + nest(3, *encoded)

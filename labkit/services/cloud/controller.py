@@ -39,7 +39,7 @@ class ServiceController:
         self._told: dict[str, list[tuple[str, str]]] = {}  # what has changed about a Service, to be said of it
         self._moved: set[str] = set()  # those that have other hosts than before, and are else as they were
         self._retries: dict[str, float] = {}
-        store.add_index(INDEX, lambda raw: [HELD] if standing(raw) else [])
+        store.add_index(INDEX, lambda raw: [HELD] if standing(raw) else [], "Service")
 
     def keys(self, event: Event) -> Iterable[str]:
         if event.object["kind"] == "Node":

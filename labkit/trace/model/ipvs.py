@@ -23,6 +23,7 @@ from labkit.net.ipvs import RealServer, ServerKey, VirtualServer
 from labkit.net.packet import Packet
 from labkit.net.path import RuleHit
 from labkit.proxy.ipvs.plan import IpvsPlan
+from labkit.trace.balanced import TABLE
 from labkit.trace.model import rule_text as rule
 from labkit.trace.model.iptables import walked
 from labkit.trace.model.prediction import Prediction, State
@@ -30,8 +31,6 @@ from labkit.trace.model.rule_text import Condition
 from labkit.trace.model.server_hashes import HASHES
 from labkit.trace.model.walk import Branch, Hooks, Walk
 
-TABLE = "ipvs"
-"""Stands for the table in the hits, with the virtual server as the chain and the real server as its rule."""
 FROM_NODE: Hooks = (
     ("nat", "OUTPUT"),
     (TABLE, ""),

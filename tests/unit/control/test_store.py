@@ -254,6 +254,25 @@ def test_transaction_is_all_or_nothing(store, make, events):
     assert events == [("ADDED", "Service/kept"), ("ADDED", "Service/new")]
 
 
+def test_an_index_of_some_kinds_has_no_others(store, make):
+    def named(index):
+        return [raw["kind"] for raw in store.indexed(index, "a")]
+
+    def values(raw):
+        return [raw["metadata"]["name"]]
+
+    store.add_index("before", values, "Service", "Secret")
+    for kind in ("ConfigMap", "Secret", "Service"):
+        store.create(make(kind, "a"))
+    store.add_index("after", values, "Service", "Secret")
+    store.add_index("all", values)
+    assert named("before") == named("after") == ["Secret", "Service"]
+    assert named("all") == ["ConfigMap", "Secret", "Service"]
+    store.delete("Secret", "default", "a")
+    store.create(make("ConfigMap", "b"))
+    assert named("before") == named("after") == ["Service"]
+
+
 def test_indexes_follow(store, make):
     store.add_index("type", lambda raw: [raw.get("spec", {}).get("type", "")])
     store.create(make("Service", "b", spec={"type": "NodePort"}))

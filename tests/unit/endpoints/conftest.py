@@ -33,6 +33,7 @@ def new_pod(number: int, *, ready: bool = True, ips: tuple[str, ...] | None = No
         "uid": f"uid-{number}",
         "labels": parts.pop("labels", {"app": "web"}),
     }
+    metadata["annotations"] = parts.pop("annotations", {})
     if parts.pop("terminating", False):
         metadata["deletionTimestamp"] = "2025-01-31T12:00:00Z"
     ports = [{"name": n, "containerPort": p} for n, p in parts.pop("ports", {"http": 8080}).items()]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.api import schema, validation
+from labkit.api import own, schema, validation
 from labkit.api.objects import EndpointConditions, EndpointPort, ForNode, ForZone, TargetRef
 from labkit.control.store import copy
 from labkit.endpoints.slices import HEADLESS, MANAGED_BY, SERVICE_NAME, plan, to_raw
@@ -46,6 +46,16 @@ def test_one_slice(service, pod, nodes):
     assert first.conditions == EndpointConditions(ready=True, serving=True, terminating=False)
     assert first.target_ref == TargetRef(kind="Pod", namespace="default", name="pod-001", uid="uid-1")
     assert [(e.node_name, e.zone) for e in (first, second)] == [("node-1", "a"), ("node-2", "b")]
+
+
+def test_weights_of_pods_are_handed_on_and_taken_back(service, pod, nodes):
+    heavy, odd = {own.WEIGHT: "3"}, {own.WEIGHT: "many, 10.9.9.9=5"}
+    pods = [pod(1, annotations=heavy), pod(2), pod(3, annotations=odd)]
+    (made,) = stored(plan(service(), pods, nodes, []))
+    assert made.metadata.annotations == {own.WEIGHT: "10.244.0.2=3"}
+    kept = msgspec.structs.replace(made.metadata, annotations={"team": "x", **made.metadata.annotations})
+    (after,) = plan(service(), [pod(1), pod(2)], nodes, [msgspec.structs.replace(made, metadata=kept)])
+    assert after.metadata.annotations == {"team": "x"}
 
 
 def test_raw_is_what_the_api_accepts(service, pod, nodes):

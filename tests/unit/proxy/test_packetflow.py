@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from differences import EBPF, IPVS, KERNELSPACE, USERSPACE, expected
 from packetflow import CASES, LEFT_OUT, NODE, NODE_ADDRESSES, Case, cases, endpoint_slice, service, suites
+from selection import NODE_ADDRESS, SELECTIONS, selection_packets, selection_view
 
 from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.ebpf.plan import plan as ebpf
@@ -51,6 +52,15 @@ def test_flow(mode: str, case: Case) -> None:
     if "masquerade" in what:
         assert found.masquerade == what["masquerade"]
     assert sum(o.probability for o in found.outcomes) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("case", SELECTIONS, ids=lambda c: c["id"])
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+def test_the_endpoints_that_a_node_uses(mode: str, case: dict[str, Any]) -> None:
+    plan = PLANS[mode](selection_view(case))
+    for packet, what in selection_packets(case):
+        found = predict(plan, packet, node_addresses={NODE_ADDRESS})
+        assert (found.verdict, list(found.to)) == (what["verdict"], sorted(what["to"]))
 
 
 @pytest.mark.parametrize("mode", PLANS)

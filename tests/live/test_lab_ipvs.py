@@ -1,0 +1,191 @@
+"""A whole lab in ipvs mode: it brings a kernel that has IPVS, and every Service answers from pod, node and outside."""
+
+from collections.abc import Iterator
+from ipaddress import ip_interface
+from typing import Any
+
+import pytest
+from labs import BOOKINFO, errors, places
+
+from labkit import lab
+from labkit.lab import Lab
+from labkit.net.ipset import AddressSet, Element
+from labkit.net.ipvs import RealServer, VirtualServer
+from labkit.net.rules import parse
+from labkit.proxy.ipvs.plan import IpvsPlan
+from labkit.trace.agree import agree
+from labkit.trace.model.predict import predict
+
+pytestmark = pytest.mark.sandbox("uml")  # most machines' own kernels have no IPVS
+
+
+def deployment(name: str, replicas: int, **annotations: str) -> dict[str, Any]:
+    labels = {"app": "web", "weight": name}
+    containers = [{"name": "c", "image": "agnhost", "ports": [{"containerPort": 8080}]}]
+    metadata = {"labels": labels, "annotations": annotations}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}}
+    spec["template"] = {"metadata": metadata, "spec": {"containers": containers}}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+
+
+def service(name: str, node_port: int, **spec: Any) -> dict[str, Any]:
+    ports = [{"name": "http", "port": 80, "targetPort": 8080, "nodePort": node_port}]
+    spec = {"type": "NodePort", "selector": {"app": "web"}, "ports": ports, **spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+
+
+NODES = {"node-1": "172.18.1.11", "node-2": "172.18.2.12", "node-3": "172.18.1.13"}
+CLIENT = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "client", "labels": {"app": "client"}},
+    "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "agnhost"}]},
+}
+OBJECTS = [
+    CLIENT,
+    deployment("heavy", 1, **{"labkit.dev/ipvs-weight": "3"}),
+    deployment("light", 2),
+    service("web", 30080),
+    service("near", 30081, externalTrafficPolicy="Local"),
+    service("sticky", 30082, sessionAffinity="ClientIP"),
+    {**service("none", 30083), "spec": {"selector": {"app": "none"}, "ports": [{"port": 80}]}},
+]
+
+
+@pytest.fixture(scope="module")
+def k(sandbox: str) -> Iterator[Lab]:
+    with lab.start(name="ipvs", proxy_mode="ipvs") as started:
+        started.apply(OBJECTS)
+        started.wait()
+        yield started
+
+
+def address(k: Lab, name: str) -> str:
+    (found,) = [s for s in k.objects("Service") if s["metadata"]["name"] == name]
+    return str(found["spec"]["clusterIP"])
+
+
+def on_node(k: Lab, node: str) -> IpvsPlan:
+    """What a node has, read by its tools."""
+    run = k.node(node).run
+    servers: list[VirtualServer] = []
+    for line in run("ipvsadm-save -n", check=True).stdout.splitlines():
+        words = line.split()
+        ip, _, port = words[2].rpartition(":")
+        if words[0] == "-A":
+            kept = int(words[words.index("-p") + 1]) if "-p" in words else 0
+            servers.append(VirtualServer(ip, int(port), {"-t": "tcp", "-u": "udp"}[words[1]], words[4], kept))
+        else:
+            to, _, number = words[4].rpartition(":")
+            real = (*servers[-1].servers, RealServer(to, int(number), int(words[-1])))
+            servers[-1] = VirtualServer(*servers[-1].key[1:], servers[-1].protocol, servers[-1].scheduler,
+                                        servers[-1].persistent, servers=real)  # fmt: skip
+    found: dict[str, set[Element]] = {}
+    for line in run("ipset save", check=True).stdout.splitlines():
+        verb, name, what = line.split()[:3]
+        elements = found.setdefault(name, set())
+        if verb == "add":
+            elements.add(_element(what))
+    rules = parse(run("iptables-save", check=True).stdout)
+    bound = [line.split()[3] for line in run("ip -o -4 addr show dev kube-ipvs0", check=True).stdout.splitlines()]
+    return IpvsPlan(
+        servers=tuple(servers),
+        bound=tuple(str(ip_interface(one).ip) for one in bound),
+        sets=tuple(AddressSet(name, "hash:ip", elements=frozenset(e)) for name, e in found.items()),
+        rules=rules,
+    )
+
+
+def _element(text: str) -> Element:
+    if text.isdecimal():
+        return Element(port=int(text))
+    ip, port, second = (*text.split(","), "", "")[:3]
+    protocol, _, number = port.partition(":")
+    return Element(ip, protocol, int(number or 0), second)
+
+
+def test_the_kernel_is_the_lab_s_own_and_the_tables_are_there(k: Lab) -> None:
+    assert k.facts["proxy_mode"] == "ipvs"
+    listed = k.node("node-1").run("ipvsadm -Ln", check=True).stdout
+    assert f"TCP  {address(k, 'web')}:80 rr\n" in listed
+    assert f"TCP  {address(k, 'sticky')}:80 rr persistent 10800\n" in listed
+    assert "172.18.1.11:30080 rr" in listed
+    assert "127.0.0.1" not in listed
+
+
+def test_services_answer_from_pod_node_and_outside(k: Lab) -> None:
+    urls = [f"http://{address(k, 'web')}/hostname", *(f"http://{ip}:30080/hostname" for ip in NODES.values())]
+    for source in (k.pod("client"), k.node("node-1"), k.node("node-2"), k.host("internet")):
+        for url in urls[1:] if source.name == "internet" else urls:
+            hits = source.get(url, n=6)
+            assert (errors(hits), set(hits["status"])) == ([], {200}), (source.name, url)
+            assert sorted(hits.groupby("body").size()) == [2, 2, 2], (source.name, url)
+    assert set(k.pod("client").get("http://web", n=3)["status"]) == {200}
+    assert errors(k.pod("client").get("http://none", n=1)) != []
+    assert k.pod("client").get("http://sticky", n=9)["pod"].nunique() == 1
+
+
+def test_who_asks_is_seen_as_the_policy_says(k: Lab) -> None:
+    """Where a Local Service has no endpoint, packets go to other nodes, whose answers do not come by this one."""
+    serving = {p["node"] for p in places(k) if p["name"].startswith(("default/heavy", "default/light"))}
+    for node, ip in NODES.items():
+        seen = k.host("internet").get(f"http://{ip}:30080/clientip", n=1)["body"][0]
+        assert not seen.startswith("203.0.113.10:")
+        near = k.host("internet").get(f"http://{ip}:30081/clientip", n=1, timeout=0.5)
+        if node in serving:
+            assert near["body"][0].startswith("203.0.113.10:")
+        else:
+            assert errors(near) == ["timed out after 0.5 s"]
+
+
+def test_weights_of_pods_show_in_the_shares(k: Lab) -> None:
+    web = address(k, "web")
+    k.node("node-1").run(f"ipvsadm -E -t {web}:80 -s wrr", check=True)
+    hits = k.pod("client").get(f"http://{web}", n=20)
+    counts = hits.groupby("pod").size()
+    assert sorted(counts) == [4, 4, 12]
+    assert "heavy" in counts.idxmax()
+
+
+@pytest.mark.parametrize(
+    ("source", "url", "translated"),
+    [
+        ("client", "http://web", "node-1"),
+        ("client", "http://sticky", "node-1"),
+        ("node-1", "http://172.18.2.12:30080", "node-2"),
+        ("internet", "http://172.18.2.12:30081", "node-2"),
+    ],
+)
+def test_a_trace_names_the_virtual_server_and_the_model_agrees(k: Lab, source: str, url: str, translated: str) -> None:
+    path = k.trace(source, url)
+    assert (path.outcome, path.lost) == ("200", 0)
+    first = next(r for r in path.rewrites if r.action == "DNAT")
+    assert (first.place, first.hook) == (translated, "INPUT")
+    assert first.rule.startswith(f"-a -t {path.packet.dst}:{path.packet.dport} -r ")
+    plan = on_node(k, translated)
+    own = {line.split()[3].split("/")[0] for line in k.node(translated).run("ip -o -4 addr").stdout.splitlines()}
+    remembered = {hit.chain + " " + hit.text.split()[4] for hit in path.rules if hit.table == "ipvs"}
+    prediction = predict(plan, path.packet, place=translated, node_addresses=own, remembered=remembered)
+    assert agree(path, prediction, translated) == []
+
+
+def test_what_somebody_deletes_comes_back_and_a_deleted_service_goes(k: Lab) -> None:
+    node, web = k.node("node-1"), address(k, "web")
+    node.run(f"ipvsadm -C; ipset flush KUBE-CLUSTER-IP; ip addr del {web}/32 dev kube-ipvs0", check=True)
+    assert errors(k.pod("client").get(f"http://{web}", n=1)) != []
+    k.kubectl("label node node-1 topology.kubernetes.io/zone=c --overwrite")  # the node's proxy looks at everything
+    k.wait()
+    assert set(k.pod("client").get(f"http://{web}", n=3)["status"]) == {200}
+    k.delete("service/near")
+    k.wait()
+    assert ":30081" not in node.run("ipvsadm-save -n", check=True).stdout
+
+
+def test_bookinfo(k: Lab) -> None:
+    if not BOOKINFO.exists():
+        pytest.skip("the folder of other projects' manifests is not here")
+    k.apply(BOOKINFO)
+    k.wait()
+    for name, pods in (("productpage", 1), ("details", 1), ("ratings", 1), ("reviews", 3)):
+        hits = k.pod("client").get(f"http://{name}:9080", n=6)
+        assert (errors(hits), set(hits["status"]), hits["pod"].nunique()) == ([], {200}, pods), name
