@@ -75,7 +75,7 @@ class Cloud:
             self._busy = False
 
     async def _follow(self) -> None:
-        self._balancers = plan(balanced(self._store), self._store.views(Node))
+        self._balancers = plan(balanced(self._store), self._store.views(Node), self._datacenter.balanced.values())
         if self._parts is None:
             if not self._balancers:
                 return

@@ -8,14 +8,14 @@ nodes) of v1.34; KEP-3458: whether a node is ready is for the health check to fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_network
 
 import msgspec
 
 from labkit.api.objects import Node, Service
 from labkit.errors import LabError
-from labkit.services.cloud import settings
+from labkit.services.cloud import pool, settings
 from labkit.services.cloud.settings import HealthCheck, Mode
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
@@ -102,12 +102,15 @@ def like(addresses: Iterable[str], other: str) -> str:
     return next((address for address in addresses if (":" in address) == (":" in other)), "")
 
 
-def plan(services: Iterable[Service], nodes: Iterable[Node]) -> dict[str, Balancer]:
-    """The balancers that stand, by Service: those that have got their address. What cannot be is left out."""
+def plan(services: Iterable[Service], nodes: Iterable[Node], networks: Collection[str]) -> dict[str, Balancer]:
+    """The balancers that stand, by Service: those that have got their address, out of `networks`.
+
+    What cannot be is left out.
+    """
     there = eligible(nodes)
     found = {}
     for service in services:
-        own = addresses(service)
+        own = tuple(each for each in addresses(service) if any(pool.inside(each, network) for network in networks))
         if own and wants(service) and not service.metadata.deletion_timestamp:
             try:
                 found[service.key] = described(service, own, there)

@@ -37,8 +37,9 @@ def test_only_services_with_an_address_of_this_cloud_have_a_balancer(service, no
         service("other", STATUS, loadBalancerClass="example.com/other"),
         service("nodeport", STATUS, type="NodePort"),
         service("odd", STATUS, annotations={"ip-mode": "odd"}),
+        service("foreign", {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}, {"hostname": "lb.example.com"}]}}),
     ]
-    assert set(plan(services, [node(1)])) == {"default/with"}
+    assert set(plan(services, [node(1)], [NETWORK])) == {"default/with"}
 
 
 def test_what_a_balancer_is(service):
@@ -73,7 +74,7 @@ def balancers(*services):
     from labkit.api.objects import Node, Service, view
 
     nodes = [view(new_node(number), Node) for number in (1, 2)]
-    return plan([view(raw, Service) for raw in services], nodes).values()
+    return plan([view(raw, Service) for raw in services], nodes, [NETWORK, "2001:db8:198::/120"]).values()
 
 
 def test_ways_lead_to_healthy_nodes_only():
