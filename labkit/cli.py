@@ -1,4 +1,4 @@
-"""The command line: `labkit up`, `doctor`, `bench`, `check`, `coverage`."""
+"""The command line: `labkit up`, `doctor`, `bench`, `kube-proxy`, `check`, `coverage`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from labkit.errors import LabError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 when all is well, 1 when not, 2 for a wrong call."""
-    arguments = _parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["kube-proxy"]:  # its flags are kube-proxy's own, and read as those are
+        return _kube_proxy(given[1:])
+    arguments = _parser().parse_args(given)
     try:
         code: int = arguments.run(arguments)
     except LabError as error:
@@ -57,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true", help="figures as JSON")
     bench.set_defaults(run=_bench)
 
+    commands.add_parser("kube-proxy", help="the network proxy of a node by itself, with kube-proxy's own flags")
+
     check = commands.add_parser("check", help="execute a notebook without a browser and say what it saw")
     check.add_argument("notebook", type=Path)
     check.set_defaults(run=_check)
@@ -77,6 +82,12 @@ def _up(arguments: argparse.Namespace) -> int:
     zones = arguments.zones.split(",")
     a = arguments
     return up(a.nodes, zones, a.cni, a.manifest, a.sandbox, a.kubeconfig, a.keep)
+
+
+def _kube_proxy(given: Sequence[str]) -> int:
+    from labkit.cluster.standalone import main
+
+    return main(given)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PORT = 6443
 QUIET = 1.0  # seconds in which nobody but who asks for it is to be troubled by the making
+YEAR = 365 * 24 * 3600
 SERVICE_IP = "10.96.0.1"
 NAME = {"namespace": "default", "name": "kubernetes"}
 
@@ -72,6 +73,12 @@ class ApiServer:
         store = self._plane.store
         owner, bound = store.get("ServiceAccount", namespace, account), store.get("Pod", namespace, pod)
         return made.tokens.issue(owner, [audience] if audience else [], seconds, bound)[0]
+
+    async def account(self, namespace: str, name: str) -> tuple[str, str]:
+        """A token of a ServiceAccount, good for a year, and the certificate of the authority. Raises NotFound (404)."""
+        made = await self._serving()
+        owner = self._plane.store.get("ServiceAccount", namespace, name)
+        return made.tokens.issue(owner, [], YEAR)[0], made.authority.certificate.decode()
 
     async def _serving(self) -> Serving:
         self._want()

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from labkit.apiserver.duties import Duties
-from labkit.cluster import subresources
-from labkit.cluster.api import ApiServer, publish
+from labkit.cluster import proxy_settings, subresources
+from labkit.cluster.api import PORT, ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kept import missing, resume
 from labkit.cluster.logs import Logs
@@ -27,6 +27,7 @@ from labkit.cluster.metrics import Metrics
 from labkit.cluster.node_agents import NodeAgents
 from labkit.cluster.nodes import registered
 from labkit.cluster.plane import Plane
+from labkit.cluster.proxy_programs import ProxyPrograms
 from labkit.cluster.questions import Questions
 from labkit.cluster.streams import Streams
 from labkit.cluster.waiting import Waiting
@@ -39,12 +40,16 @@ from labkit.errors import NotFound
 from labkit.linux import iptables, probes
 from labkit.net.place import Place
 from labkit.net.topology import Site, plan
+from labkit.proxy import addon as proxies
 from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
 from labkit.services.allocator import CIDRS, SERVICE_CIDR, Ranges
 from labkit.workloads import sources
 from labkit.workloads.disruption.eviction import evict
 from labkit.workloads.nodes.pace import Pace
+
+RESTART = 10.0
+"""Seconds that a kubelet waits before it starts a container that ended for the second time."""
 
 
 class Control:
@@ -95,18 +100,27 @@ class Control:
         self._resume(site, wanted.seed)
         self._agents = NodeAgents(self._plane, datacenter, wanted, tables, self.roles, self._work)
         first = datacenter.places[site.machines[0].name]
-        await self._populate(first)
+        await self._populate(first, wanted)
         waiting = self._serve(datacenter)
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
         self._open(ApiServer(self._plane, first, wanted.listener, self._duties(), wanted.kept))
+        if wanted.kube_proxy:
+            self._agents.rules.programs = self._programs(wanted, datacenter, first)
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": wanted.cni,
-            "proxy_mode": wanted.proxy_mode,
+            "proxy_mode": self._agents.rules.mode,
             "iptables": tables.value,
             "seed": wanted.seed,
         }
+
+    def _programs(self, wanted: Wanted, datacenter: DataCenter, first: Place) -> ProxyPrograms:
+        """The nodes' kube-proxies, where a program was given."""
+        server = f"https://{first.addresses[0]}:{PORT}"
+        account = partial(self._api.account, proxies.NAMESPACE, proxies.NAME)
+        restart = RESTART / wanted.pace
+        return ProxyPrograms(wanted.kube_proxy, self._plane.store, datacenter.machines, server, account, restart)
 
     def _resume(self, site: Site, seed: int) -> None:
         """Register the nodes, and tell the pods' process what their variables and volumes are made of."""
@@ -115,12 +129,14 @@ class Control:
         resume(store, {machine.name: registered(machine, seed, now) for machine in site.machines})
         store.watch(sources.KINDS, self._tell_workload)
 
-    async def _populate(self, first: Place) -> None:
+    async def _populate(self, first: Place, wanted: Wanted) -> None:
         """The cluster's own objects, as far as they are not there yet, and the nodes' first rules."""
         plane = self._plane
         plane.store.watch(watched.KINDS, self._tell_dns)
         publish(plane, first)
         plane.apply(missing(plane.store, addon.addon()))
+        own = proxy_settings.objects(wanted.proxy_config, f"https://{first.addresses[0]}:{PORT}", wanted.dual)
+        plane.apply(own if wanted.proxy_config else missing(plane.store, own))
         await self._agents.start()
 
     def _serve(self, datacenter: DataCenter) -> Waiting:
@@ -130,7 +146,7 @@ class Control:
         waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
         self._logs = Logs(plane.store, self.roles)
         self._questions = Questions(plane.store, datacenter, agents.kubelet, agents.rules, self.roles, self._logs)
-        for each in (plane, waiting, Looking(plane.admission), self._questions, agents.nodes):
+        for each in (plane, waiting, Looking(plane.admission), self._questions, agents.nodes, agents.rules):
             self.handlers.update(each.handlers())
         return waiting
 

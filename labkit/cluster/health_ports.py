@@ -1,6 +1,6 @@
 """The ports at which nodes tell load balancers of their health, as kube-proxy serves them.
 
-store ── Services, EndpointSlices ──> a listener on every node for each healthCheckNodePort, one at 10256
+store ── Services, EndpointSlices ──> a listener on every node for each healthCheckNodePort
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from labkit.api.objects import EndpointSlice, Node, Service
+from labkit.api.objects import EndpointSlice, Service
 from labkit.control.store import Store
 from labkit.control.watch import Event
 from labkit.linux import netns
@@ -27,7 +27,6 @@ class HealthPorts:
         self._store = store
         self._nodes = nodes
         self._open: dict[str, tuple[int, list[Listener]]] = {}
-        self._well = self._listen(healthcheck.HEALTHZ_PORT, self._of_node)
         store.watch(["Service"], self._heard)
 
     def _heard(self, event: Event) -> None:
@@ -54,11 +53,6 @@ class HealthPorts:
     def _of_service(self, key: str, node: str, _: Request) -> healthcheck.Answer:
         slices = (self._store.typed(EndpointSlice, raw) for raw in self._store.indexed("service", key))
         return healthcheck.of_service(key, healthcheck.local_endpoints(slices, node))
-
-    def _of_node(self, node: str, request: Request) -> healthcheck.Answer:
-        now = self._store.now()
-        path = request.target.partition("?")[0]
-        return healthcheck.of_node(path, self._store.view(Node, "", node), now, now)
 
 
 Answering = Callable[[str, Request], healthcheck.Answer]

@@ -6,7 +6,6 @@ store ──> Kubelet, NodeRules ──> pods and rules of each node
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 from labkit.cluster.cloud import Cloud
@@ -20,10 +19,9 @@ from labkit.cluster.wanted import Wanted
 from labkit.cluster.work import Work
 from labkit.cni.plugins import PLUGINS
 from labkit.linux.iptables import Variant
-from labkit.net.topology import POD_NETWORK, POD_NETWORK_6
-from labkit.proxy.config import ProxyConfig
+from labkit.net.rules import Family
 from labkit.sandbox.channel import Peer
-from labkit.services.allocator import SERVICE_CIDR, SERVICE_CIDR_6
+from labkit.services.allocator import CIDRS
 from labkit.workloads.nodes.pace import Pace
 
 
@@ -44,27 +42,21 @@ class NodeAgents:
         self.nodes = Agents(store, list(machines), Pace(wanted.pace), datacenter.cut)
         silent = self.nodes.silent.__contains__
         self.kubelet = Kubelet(store, machines, links, PLUGINS[wanted.cni], roles, work, self.everywhere)
-        config = ProxyConfig(cluster_cidr=POD_NETWORK, service_cidrs=(SERVICE_CIDR,))
-        self.rules = NodeRules(store, machines, wanted.proxy_mode, variant, config, work)
-        self._families = [self.rules]
-        if wanted.dual:
-            six = ProxyConfig(cluster_cidr=POD_NETWORK_6, service_cidrs=(SERVICE_CIDR_6,), family="IPv6")
-            self._families.append(NodeRules(store, machines, wanted.proxy_mode, variant, six, work))
+        families: tuple[Family, ...] = ("IPv4", "IPv6") if wanted.dual else ("IPv4",)
+        cidrs = [CIDRS[family] for family in families]
+        self.rules = NodeRules(store, machines, variant, work, cidrs, not wanted.kube_proxy, families)
         self.kubelet.networks.joined, self.kubelet.networks.left = self.rules.join, self.rules.leave
-        self.kubelet.silent = silent
-        for rules in self._families:
-            rules.silent = silent
-        self.nodes.back += [self.kubelet.rejoin, *(rules.rejoin for rules in self._families)]
+        self.kubelet.silent = self.rules.silent = silent
+        self.nodes.back += [self.kubelet.rejoin, self.rules.rejoin]
         self.nodes.start()
         self.health = HealthPorts(store, machines)
         self.cloud = Cloud(store, datacenter, variant, work, self.everywhere)
 
     async def start(self) -> None:
         """Write the first rules; from now on they follow the store."""
-        await asyncio.gather(*(rules.start() for rules in self._families))
+        await self.rules.start()
 
     async def everywhere(self) -> None:
         """Wait until what has changed so far is in the rules of every node that hears of it."""
         await self._plane.reconciled()
-        for rules in self._families:
-            await rules.synced()
+        await self.rules.synced()

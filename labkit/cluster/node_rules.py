@@ -1,6 +1,7 @@
-"""kube-proxy on every node: a Proxier each, woken when Services, endpoints or nodes change.
+"""kube-proxy on every node: one each, woken when Services, endpoints or nodes change.
 
-    store -- watch --> Tracker (one for all nodes) -- changed ports --> Proxier of each node
+    store -- watch --> Tracker (one for all nodes) -- changed ports --> KubeProxy of each node
+      └ ConfigMap kube-system/kube-proxy: read when a proxy starts, as by a real one
 
 Changes that come while a node is being served are taken together afterwards.
 """
@@ -8,59 +9,92 @@ Changes that come while a node is being served are taken together afterwards.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from labkit.api.objects import EndpointSlice, Node, Service, view
+from labkit.cluster import proxy_settings
+from labkit.cluster.proxy_log import ProxyLog
+from labkit.cluster.proxy_ports import ProxyPorts
+from labkit.cluster.proxy_programs import ProxyPrograms
+from labkit.cluster.triggers import trigger
 from labkit.cluster.work import Work
 from labkit.cni import masquerade
+from labkit.control.recorder import Recorder
 from labkit.control.store import Store
 from labkit.control.watch import Event
+from labkit.errors import NotFound, RuleError
 from labkit.linux import iptables
 from labkit.linux.iptables import Variant
 from labkit.net.place import Place
-from labkit.proxy.config import ProxyConfig
-from labkit.proxy.mode import KnowsPods, Relays, view_of
+from labkit.net.rules import Family
+from labkit.net.topology import POD_NETWORKS
+from labkit.proxy.configuration.settings import Settings
+from labkit.proxy.family import Surroundings
+from labkit.proxy.kube_proxy import KubeProxy
 from labkit.proxy.model import PortKey
-from labkit.proxy.modes import MODES
-from labkit.proxy.proxier import Proxier
+from labkit.proxy.modes import LASTING
 from labkit.proxy.restore import diff
 from labkit.proxy.tracker import Tracker
+from labkit.sandbox.channel import Handler
 
 
 class NodeRules:
-    """Keeps every node as the Services ask, in the proxy mode `mode`, for one IP family.
+    """Keeps every node as the Services ask; unless `built_in`, `programs` do that, once they are there.
 
     silent: whether a node is cut off: its rules stay as they are, until `rejoin`.
     """
 
     def __init__(
-        self, store: Store, nodes: Mapping[str, Place], mode: str, variant: Variant, config: ProxyConfig, work: Work
+        self,
+        store: Store,
+        nodes: Mapping[str, Place],
+        variant: Variant,
+        work: Work,
+        service_cidrs: Sequence[str] = (),
+        built_in: bool = True,
+        families: Sequence[Family] = ("IPv4",),
     ) -> None:
-        self.mode = mode
+        self.mode = ""
         self.variant = variant
         self.silent: Callable[[str], bool] = lambda node: False
         self._store = store
         self._work = work
-        self._masquerade = masquerade.plan(config.cluster_cidr)
-        self._tracker = Tracker(config.family)
-        self._proxiers = {
-            name: Proxier(place.netns, MODES[mode](place.netns, config, variant), config.family)
-            for name, place in nodes.items()
-        }
-        self._nodes: dict[str, Node] = {}
-        self._dirty: dict[str, set[PortKey] | None] = {}  # what changed since a node was served; None: all
+        self._places = nodes
+        self._service_cidrs = service_cidrs
+        self._built_in = built_in
+        self._pods: dict[str, set[str]] = {name: set() for name in nodes}  # their network namespaces
+        self._masquerades = [masquerade.plan(POD_NETWORKS[family]) for family in families]
+        self._trackers = {family: Tracker(family) for family in families}
+        self.programs: ProxyPrograms | None = None  # in the place of the lab's own proxies
+        self._proxies: dict[str, KubeProxy] = {}
+        self._ports: dict[str, ProxyPorts] = {}
+        self._logs = {name: ProxyLog(store.now) for name in nodes}
         self._busy: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
+    def handlers(self) -> dict[str, Handler]:
+        return {"proxy": self.state, "show_proxy": self.show, "proxy_log": self.log, "restart_proxy": self.restart}
+
     async def start(self) -> None:
-        """Masquerade what leaves the cluster, then follow the store."""
-        text = diff(None, self._masquerade)
-        await asyncio.gather(*(p.mode.start() for p in self._proxiers.values()))
-        family = self._tracker.family
-        await asyncio.gather(*(iptables.apply(p.path, text, self.variant, family) for p in self._proxiers.values()))
+        """Masquerade what leaves the cluster, then follow the store. Raises `ConfigError`."""
+        settings = proxy_settings.read(self._store)
+        self.mode = settings.mode
+        for name in self._places if self._built_in else ():
+            if (node := self._store.find("Node", "", name)) is not None:
+                self._proxies[name] = self._made(name, view(node, Node), settings, fresh=True)
+        await asyncio.gather(*(p.prepare() for p in self._proxies.values()))
+        for rules in self._masquerades:
+            text = diff(None, rules)
+            places = self._places.values()
+            await asyncio.gather(*(iptables.apply(p.netns, text, self.variant, rules.family) for p in places))
         self._store.watch(["Service", "EndpointSlice", "Node"], self._heard)
+        for name in self._proxies:
+            self._begin(name)
 
     async def synced(self) -> None:
         """Wait until every node that is not cut off has the rules that the changes so far ask for."""
@@ -68,85 +102,143 @@ class NodeRules:
 
     def rejoin(self, node: str) -> None:
         """A node is no longer cut off: it hears of all that has changed meanwhile."""
-        if node in self._dirty:
-            self._wake(node)
+        if node in self._proxies:
+            self._proxies[node].wake()
+            self._mind(node)
 
     def join(self, node: str, path: str) -> None:
         """A pod of the node has got its network namespace."""
-        if isinstance(mode := self._proxiers[node].mode, KnowsPods):
-            mode.join(path)
+        self._pods[node].add(path)
+        if node in self._proxies:
+            self._proxies[node].join(path)
 
     def leave(self, node: str, path: str) -> None:
         """It will be gone."""
-        if isinstance(mode := self._proxiers[node].mode, KnowsPods):
-            mode.leave(path)
+        self._pods[node].discard(path)
+        if node in self._proxies:
+            self._proxies[node].leave(path)
 
     @property
     def translates_sockets(self) -> bool:
         """Whether the mode translates addresses before there is a packet: no conntrack table knows of it."""
-        return any(isinstance(p.mode, KnowsPods) for p in self._proxiers.values())
+        return any(p.translators() for p in self._proxies.values())
 
     def name_servers(self, place: Place, protocol: str, rows: list[dict[str, Any]]) -> None:
         """Put into rows of requests which endpoints those went to, where such a mode has chosen it.
 
         Takes their field "socket" out: its cookie.
         """
-        asked = [place.node] if place.node else list(self._proxiers)
-        modes = (self._proxiers[node].mode for node in asked)
-        delivers = [mode.deliveries() for mode in modes if isinstance(mode, KnowsPods)]
+        asked = [place.node] if place.node else list(self._proxies)
+        delivers = [
+            mode.deliveries() for node in asked if node in self._proxies for mode in self._proxies[node].translators()
+        ]
         for row in rows:
             to = (row.pop("socket"), protocol, row["local"], row["remote"])
             row["server"] = next(filter(None, (deliver(*to) for deliver in delivers)), row["server"])
 
     async def name_relayed(self, place: Place, protocol: str, rows: list[dict[str, Any]]) -> None:
         """Put into rows of requests which endpoints those were passed on to, where a process of a node does that."""
-        for node in [place.node] if place.node else list(self._proxiers):
-            if isinstance(mode := self._proxiers[node].mode, Relays):
+        asked = [place.node] if place.node else list(self._proxies)
+        for proxy in (self._proxies[node] for node in asked if node in self._proxies):
+            for mode in proxy.relays():
                 found = [row for row in rows if row["local"] and row["server"]]
                 ends = await mode.relayed(protocol, [(row["local"], row["server"]) for row in found])
                 for row, end in zip(found, ends, strict=True):
                     row["server"] = end or row["server"]
 
+    def state(self, node: str) -> Mapping[str, Any]:
+        return self.programs.state(node) if self.programs else self._proxy(node).state()
+
+    def log(self, node: str) -> str:
+        """What a node's proxy has logged, as far as it is kept."""
+        return (self.programs.logs if self.programs else self._logs)[node].text()
+
+    async def restart(self, node: str) -> None:
+        """End a node's proxy and start it again, with what its ConfigMap says now. Raises `ConfigError`, `NotFound`."""
+        if self.programs:
+            return await self.programs.restart(node)
+        old = self._proxy(node)
+        settings = proxy_settings.read(self._store)
+        self._close(node)
+        if settings.mode != old.settings.mode or settings.mode not in LASTING:
+            await old.clean()  # as kube-proxy, which cleans up after the modes that it is not in
+        new = self._proxies[node] = self._made(node, view(self._store.get("Node", "", node), Node), settings)
+        self.mode = settings.mode
+        await new.prepare()
+        self._begin(node)
+        raw = self._store.get("Node", "", node)
+        Recorder(self._store, "kube-proxy", node).event(raw, "Normal", "Starting", "")
+        return await self.synced()
+
+    def _proxy(self, node: str) -> KubeProxy:
+        if node not in self._proxies:
+            raise NotFound(f"no kube-proxy of the lab runs on {node!r}; on these it does: {', '.join(self._proxies)}")
+        return self._proxies[node]
+
+    def _made(self, name: str, node: Node, settings: Settings, fresh: bool = False) -> KubeProxy:
+        loop = asyncio.get_running_loop()
+        around = Surroundings(
+            self._work.start,
+            loop.call_later,
+            partial(self._mind, name),
+            lambda: self.silent(name),
+            self._logs[name].say,
+            partial(self._refused, name),
+        )
+        settings = replace(settings, service_cidrs=tuple(self._service_cidrs))
+        made = KubeProxy(self._places[name].netns, node, settings, self.variant, self._trackers.values(), around, fresh)
+        for path in self._pods[name]:
+            made.join(path)
+        return made
+
+    def _begin(self, name: str) -> None:
+        proxy = self._proxies[name]
+        proxy.begin()
+        self._mind(name)
+        self._ports[name] = ProxyPorts(proxy, self._logs[name].unheard)
+
+    def _close(self, name: str) -> None:
+        self._proxies[name].stop()
+        self._ports.pop(name).close()
+
+    def _mind(self, name: str) -> None:
+        """Note whether a node's proxy has something to do."""
+        if self._proxies[name].idle:
+            self._busy.discard(name)
+        else:
+            self._busy.add(name)
+        (self._idle.clear if self._busy else self._idle.set)()
+
+    def _refused(self, name: str, refused: Mapping[PortKey, RuleError]) -> None:
+        """Say it where people look: at the Service."""
+        for (port, _), error in refused.items():
+            namespace, _, rest = port.partition("/")
+            if (service := self._store.find("Service", namespace, rest.partition(":")[0])) is not None:
+                recorder = Recorder(self._store, "kube-proxy", name)
+                recorder.event(service, "Warning", "FailedToSyncRules", f"{name} refused {port}: {error.message}")
+
+    async def show(self, node: str, command: str) -> str:
+        """What a node's proxy has made: see `KubeProxy.show`. Raises `NotFound`."""
+        return await self._proxy(node).show(command)
+
     def _heard(self, event: Event) -> None:
         gone = event.type == "DELETED"
         match event.object["kind"]:
             case "Service":
-                self._changed(self._tracker.service(view(event.object, Service), gone=gone))
+                service = view(event.object, Service)
+                for family, tracker in self._trackers.items():
+                    keys = tracker.service(service, gone=gone)
+                    self._tell(lambda proxy, f=family, k=keys: proxy.services_changed(f, k))  # type: ignore[misc]
             case "EndpointSlice":
-                self._changed(self._tracker.slice(view(event.object, EndpointSlice), gone=gone))
-            case "Node" if event.object["metadata"]["name"] in self._proxiers:
-                self._node(view(event.object, Node), gone)
+                one, since = view(event.object, EndpointSlice), trigger(event.object)
+                for family, tracker in self._trackers.items():
+                    keys = tracker.slice(one, gone=gone)
+                    self._tell(lambda p, f=family, k=keys: p.endpoints_changed(f, k, since))  # type: ignore[misc]
+            case "Node" if (name := event.object["metadata"]["name"]) in self._proxies:
+                self._proxies[name].node_changed(None if gone else view(event.object, Node))
+                self._mind(name)
 
-    def _changed(self, keys: frozenset[PortKey]) -> None:
-        for node in self._nodes if keys else ():
-            dirty = self._dirty.setdefault(node, set())
-            if dirty is not None:
-                dirty |= keys
-            self._wake(node)
-
-    def _node(self, node: Node, gone: bool) -> None:
-        """Only a node's own name, zone and addresses count for its rules."""
-        known = self._nodes.pop(node.name, None)
-        if gone:
-            return
-        self._nodes[node.name] = node
-        if known is None or (known.zone, known.status.addresses) != (node.zone, node.status.addresses):
-            self._dirty[node.name] = None
-            self._wake(node.name)
-
-    def _wake(self, node: str) -> None:
-        if node not in self._busy and not self.silent(node):
-            self._busy.add(node)
-            self._idle.clear()
-            self._work.start(self._serve(node))
-
-    async def _serve(self, name: str) -> None:
-        try:
-            while name in self._dirty and not self.silent(name):
-                changed = self._dirty.pop(name)
-                if (node := self._nodes.get(name)) is not None:
-                    await self._proxiers[name].sync(view_of(self._tracker, node), changed)
-        finally:
-            self._busy.discard(name)
-            if not self._busy:
-                self._idle.set()
+    def _tell(self, change: Callable[[KubeProxy], None]) -> None:
+        for name, proxy in self._proxies.items():
+            change(proxy)
+            self._mind(name)

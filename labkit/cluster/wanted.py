@@ -11,9 +11,11 @@ import msgspec
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments of `labkit.lab.start`, which checks them, and what it knows of the sandbox.
 
-    nodes, zones, cni, proxy_mode, link, seed, needs, pace   as there; variant: its `iptables`
+    nodes, zones, cni, link, seed, needs, pace   as there; variant: its `iptables`
+    proxy_config  of kube-proxy, its mode in it; empty where nothing was said: a lab that comes back keeps its own
     dual          whether there is IPv6 beside IPv4: its `ip_families`
     node_ports    first and last port of its `service_node_port_range`
+    kube_proxy    the program that is to be the nodes' kube-proxy, empty for the lab's own
     listener      the descriptor of the API's listening socket on the host, -1 where there is none
     kept          the folder of the lab's state, empty where it is not kept; it comes back with what is in there
     synchronous   "NORMAL", or "FULL" where a file's pages are in this kernel only until they are synced: in a guest
@@ -22,7 +24,8 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nodes: int
     zones: Sequence[str]
     cni: str
-    proxy_mode: str
+    proxy_config: Mapping[str, Any]
+    kube_proxy: str
     variant: str
     dual: bool
     node_ports: tuple[int, int]

@@ -14,6 +14,7 @@ CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
 PROXY_MODES = ("iptables", "nftables", "ipvs", "ebpf", "userspace", "kernelspace")
 MODE_NEEDS = {"nftables": ("nftables",), "ipvs": ("ipvs", "ipset"), "ebpf": ("ebpf-cgroup", "ebpf-tc")}
+MOST_IN_EBPF = 64  # programs of one kind that Linux takes for a cgroup: each node has one (BPF_CGROUP_MAX_PROGS)
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
 IPV4_ONLY = ("ebpf",)
@@ -35,6 +36,8 @@ def check(nodes: int, zones: Sequence[str], cni: str, proxy_mode: str, iptables:
         raise LabError(f"cni is {cni!r}: choose one of {', '.join(CNI)}")
     if proxy_mode not in PROXY_MODES:
         raise LabError(f"proxy_mode is {proxy_mode!r}: choose one of {', '.join(PROXY_MODES)}")
+    if proxy_mode == "ebpf" and nodes > MOST_IN_EBPF:
+        raise LabError(f"nodes is {nodes}: in ebpf mode choose from 1 to {MOST_IN_EBPF}")
     if iptables and iptables not in IPTABLES:
         raise LabError(f"iptables is {iptables!r}: choose one of {', '.join(IPTABLES)}, or leave it out")
     for name, value in link.items():

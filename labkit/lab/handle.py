@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from labkit.errors import CommandError
+from labkit.lab.proxy import Proxy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +100,11 @@ class Handle:
 
 
 class Node(Handle):
-    """A machine of the cluster. Its commands see its interfaces, routes and rules."""
+    """A machine of the cluster. Its commands see its interfaces, routes and rules; `proxy` is its kube-proxy."""
+
+    @property
+    def proxy(self) -> Proxy:
+        return Proxy(self._call, self.name)
 
     def fail(self) -> None:
         """Pull the node's cable: nothing reaches it, and it reaches nothing, until `recover`.

@@ -10,11 +10,12 @@ import msgspec
 
 from labkit.api import manifest
 from labkit.errors import ApiError, NotFound
-from labkit.lab import kubectl, rules
+from labkit.lab import ipvs_rules, kubectl, nft_rules, rules
 from labkit.lab.door import Door
 from labkit.lab.handle import Handle, Node, Output
 from labkit.lab.objects import FORM, Objects
 from labkit.lab.watch import Watch
+from labkit.net import ipset, ipvs
 from labkit.net.path import PacketPath
 from labkit.net.rules import parse
 from labkit.sandbox.start import Sandbox
@@ -208,10 +209,20 @@ class Lab:
         """The rules that serve a Service on a node, read back from its kernel: TABLE, CHAIN, NUMBER, RULE."""
         from labkit.lab.frames import Frame
 
-        saved = parse(self.node(node).run("iptables-save", check=True).stdout)
         key = service if "/" in service else f"{namespace}/{service}"
+        columns = ["TABLE", "CHAIN", "NUMBER", "RULE"]
+        if self._facts["proxy_mode"] == "nftables":
+            listing = self.node(node).run("nft list table ip kube-proxy", check=True).stdout
+            return Frame(nft_rules.serving(listing, key), columns=columns)
+        if self._facts["proxy_mode"] == "ipvs":
+            servers = ipvs.parse(self.node(node).run("ipvsadm-save -n", check=True).stdout)
+            sets = ipset.parse(self.node(node).run("ipset save", check=True).stdout)
+            space, _, name = key.partition("/")
+            those = (s for s in self.objects("Service", space) if s["metadata"]["name"] == name)
+            return Frame([row for s in those for row in ipvs_rules.serving(s, servers, sets)], columns=columns)
+        saved = parse(self.node(node).run("iptables-save", check=True).stdout)
         found = [row for table in ("nat", "filter") for row in rules.serving(saved, key, table)]
-        return Frame(found, columns=["TABLE", "CHAIN", "NUMBER", "RULE"])
+        return Frame(found, columns=columns)
 
     def logs(self, pod: str, namespace: str = "default", container: str = "") -> str:
         """What a container wrote."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from labkit.errors import LabError, MissingFeature, NoSandbox
-from labkit.lab import arguments, choice, state
+from labkit.lab import arguments, choice, proxying, state
 from labkit.lab.door import Door
 from labkit.lab.lab import Lab
 from labkit.lab.progress import Progress
@@ -27,7 +28,9 @@ def start(
     zones: Sequence[str] = ("a", "b"),
     *,
     cni: str = "ptp",
-    proxy_mode: str = "iptables",
+    proxy_mode: str = "",
+    proxy_config: Mapping[str, Any] | str | Path | None = None,
+    kube_proxy: str | Path = "",
     iptables: str = "",
     link: dict[str, Any] | None = None,
     sandbox: str = "",
@@ -47,6 +50,10 @@ def start(
     cni       "ptp" (pods routed, as kindnet does) or "bridge" (pods on `cni0`)
     proxy_mode  how the nodes' kube-proxy works; "iptables" is Kubernetes' own default; "ipvs" comes with a kernel of
                 its own where the machine's has no IPVS; "ebpf" is Cilium's way, and needs clang
+    proxy_config  its whole KubeProxyConfiguration: a dict, a path or YAML text, with the real fields. It becomes the
+              ConfigMap kube-system/kube-proxy; in a lab minSyncPeriod is 0 s unless it says another
+    kube_proxy  a program that is the nodes' kube-proxy instead of the lab's own, such as the real one; it is given
+              --config and --hostname-override, and the lab no longer knows when it has done its work
     iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
     link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
     sandbox   "namespaces", "uml" (a kernel of its own, User-Mode Linux) or "auto": the first where this machine has it
@@ -67,9 +74,12 @@ def start(
     """
     link = link or {}
     wanted = sandbox or os.environ.get("LABKIT_SANDBOX", "") or "auto"
+    told = proxying.configuration(proxy_mode, proxy_config)
+    proxy_mode = str(told.get("mode") or "iptables")
     arguments.check(nodes, zones, cni, proxy_mode, iptables, link)
     arguments.check_pace(pace)
     arguments.check_families(ip_families, proxy_mode)
+    program = proxying.program(kube_proxy)
     node_ports = arguments.port_range(service_node_port_range)
     arguments.check_sandbox(wanted, memory, needs)
     if proxy_mode == "ebpf":
@@ -82,9 +92,9 @@ def start(
     shown = Progress()
     say = progress or shown
     asked = {
-        "nodes": nodes, "zones": list(zones), "cni": cni, "proxy_mode": proxy_mode, "variant": iptables, "link": link,
+        "nodes": nodes, "zones": list(zones), "cni": cni, "proxy_config": told, "variant": iptables, "link": link,
         "seed": seed, "needs": arguments.features(cni, proxy_mode, iptables, link, needs), "pace": pace,
-        "dual": len(ip_families) == 2, "node_ports": node_ports,
+        "dual": len(ip_families) == 2, "node_ports": node_ports, "kube_proxy": program,
     }  # fmt: skip
     refused: dict[str, LabError] = {}
     with shown:

@@ -15,10 +15,12 @@ import errno
 import os
 import socket
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from labkit.linux import bpf_loader, netns
 from labkit.linux.bpf_map import Map, Table
 from labkit.linux.libbpf import Filter, Hook, check, library
+from labkit.sandbox import syscalls
 
 POINTS = {"ingress": 1, "egress": 2}  # enum bpf_tc_attach_point
 _BOTH = 3
@@ -40,6 +42,7 @@ class Loaded:
             name: (Table if about.kind == _HASH_OF_MAPS else Map)(about.fd, about.key_size, about.value_size)
             for name, about in maps.items()
         }
+        self._pins: Path | None = None
         self._links: list[int] = []
         self._filters: list[tuple[str, Hook]] = []
 
@@ -68,8 +71,23 @@ class Loaded:
                 what = Filter(size=ctypes.sizeof(Filter), program=fd, flags=_REPLACE, handle=1, priority=1)
                 check(library().bpf_tc_attach(hook, what), f"attach the eBPF program {program} to {name}")
 
+    def pin(self, folder: Path) -> None:
+        """Let others open the maps by their names in `folder`, until `close`; its parent holds such folders only."""
+        if not folder.parent.is_mount():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            syscalls.mount("none", str(folder.parent), "bpf")
+        folder.mkdir()
+        self._pins = folder
+        for each, about in self.maps.items():
+            check(library().bpf_obj_pin(about.fd, str(folder / each).encode()), f"pin the map {each}")
+
     def close(self) -> None:
         """Take the programs and the maps away."""
+        if self._pins:
+            for pin in self._pins.iterdir():
+                pin.unlink()
+            self._pins.rmdir()
+            self._pins = None
         for path, hook in self._filters:
             with netns.entered(path):
                 library().bpf_tc_hook_destroy(hook)

@@ -6,11 +6,13 @@ import ctypes
 import errno
 import os
 from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Self
 
+from labkit.errors import RuleError
 from labkit.linux.libbpf import check, library
 
 _BATCH = 4096  # entries that are read or written in one call
-_PATIENCE = 1000  # attempts without a single entry
 _ARRAY = 2  # enum bpf_map_type
 _FIRST = bytes(4)  # key of an array's first entry
 _LONGEST_KEY = 64
@@ -19,22 +21,28 @@ _LONGEST_KEY = 64
 class Map:
     """A hash map, an LRU hash map, a trie of prefixes."""
 
+    @classmethod
+    def pinned(cls, path: str) -> Self:
+        """The map at a path. Raises `RuleError` where none is. To be closed."""
+        fd = check(library().bpf_obj_get(path.encode()), f"open the map {path}")
+        return cls(fd, *_sizes(fd))
+
     def __init__(self, fd: int, key_size: int, value_size: int) -> None:
         self.fd, self.key_size, self.value_size = fd, key_size, value_size
 
+    def close(self) -> None:
+        os.close(self.fd)
+
     def update(self, entries: Mapping[bytes, bytes]) -> None:
         """Write entries. Raises `RuleError` (a map that is full); those that were written before it stay."""
-        rest, idle = list(entries.items()), 0
-        while rest:
-            some = rest[:_BATCH]
+        rest = iter(entries.items())
+        while some := list(islice(rest, _BATCH)):
             count = ctypes.c_uint32(len(some))
             keys, values = b"".join(k for k, _ in some), b"".join(v for _, v in some)
             result = library().bpf_map_update_batch(self.fd, keys, values, count, None)
-            # Linux fetches memory for entries in the background, and may be slower at it than this loop.
-            idle = 0 if count.value else idle + 1
-            if result != -errno.ENOMEM or idle > _PATIENCE:
-                check(result, "take entries of a map")
-            del rest[: count.value]
+            if result == -errno.E2BIG:
+                raise RuleError(f"an eBPF map is full: {len(some) - count.value} entries found no room in it")
+            check(result, "take entries of a map")
 
     def delete(self, keys: Iterable[bytes]) -> None:
         """Delete entries; one that is not there is passed over."""
@@ -80,13 +88,18 @@ class Table(Map):
         return {key: _first(int.from_bytes(number, "little")) for key, number in super().items().items()}
 
 
+def _sizes(fd: int) -> tuple[int, int]:
+    """Of a map's keys and values."""
+    about = (ctypes.c_uint32 * 4)()  # struct bpf_map_info: type, id, key_size, value_size
+    check(library().bpf_obj_get_info_by_fd(fd, about, ctypes.c_uint32(ctypes.sizeof(about))), "describe a map")
+    return about[2], about[3]
+
+
 def _first(number: int) -> bytes:
     """The entry of the array that the kernel has under this number."""
     inner = check(library().bpf_map_get_fd_by_id(number), "open a map")
     try:
-        about = (ctypes.c_uint32 * 4)()  # struct bpf_map_info: type, id, key_size, value_size
-        check(library().bpf_obj_get_info_by_fd(inner, about, ctypes.c_uint32(ctypes.sizeof(about))), "describe a map")
-        value = ctypes.create_string_buffer(about[3])
+        value = ctypes.create_string_buffer(_sizes(inner)[1])
         check(library().bpf_map_lookup_elem(inner, _FIRST, value), "read a map")
         return value.raw
     finally:

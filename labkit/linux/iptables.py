@@ -66,6 +66,15 @@ def probe(path: str, among: Iterable[Variant] = Variant) -> Variant:
     raise RuleError(f"no iptables works in {path}: {'; '.join(reasons)}. `labkit doctor` says what is missing")
 
 
+def default_variant() -> Variant | None:
+    """What the program called `iptables` is; None where there is none, or it does not say."""
+    try:
+        said = subprocess.run(["iptables", "--version"], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return None
+    return Variant.LEGACY if "(legacy)" in said else Variant.NFT if "(nf_tables)" in said else None
+
+
 def provide(variant: Variant) -> None:
     """Let `iptables`, `iptables-save` and so on mean this variant for the programs of the lab, as on a real node.
 

@@ -70,6 +70,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "bpf_map_update_batch": (_I, [_FD, _S, _S, _COUNT, _P]),
     "bpf_map_lookup_batch": (_I, [_FD, _P, _P, _P, _P, _COUNT, _P]),
     "bpf_map_get_fd_by_id": (_I, [_U]),
+    "bpf_obj_pin": (_I, [_FD, _S]),
+    "bpf_obj_get": (_I, [_S]),
     "bpf_obj_get_info_by_fd": (_I, [_FD, _P, _COUNT]),
 }
 

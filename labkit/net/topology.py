@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 POD_NETWORK, POD_NETWORK_6 = "10.244.0.0/16", "fd00:10:244::/48"
+POD_NETWORKS = {"IPv4": POD_NETWORK, "IPv6": POD_NETWORK_6}
 OUTSIDE = "203.0.113"  # TEST-NET-3, RFC 5737
 INTERNET_IP = f"{OUTSIDE}.10"
 ROUTER_IP = f"{OUTSIDE}.1"

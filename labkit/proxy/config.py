@@ -35,22 +35,21 @@ class Winkernel(msgspec.Struct, frozen=True):
 class EbpfConfig(msgspec.Struct, frozen=True):
     """Settings of the ebpf mode; the defaults are Cilium's, but for the room, which is memory of every node.
 
-    algorithm  loadBalancer.algorithm: how connections from outside get their endpoint
+    algorithm  loadBalancer.algorithm: how connections from outside get their endpoint; a Service's annotation
+               `service.cilium.io/lb-algorithm` goes before it
     map_max    bpf.lbMapMax: entries that each map of Services has room for
     """
 
     algorithm: Literal["random", "maglev"] = "random"
     map_max: int = 16384
 
-    @property
-    def maglev(self) -> bool:
-        return self.algorithm == "maglev"
-
 
 class ProxyConfig(msgspec.Struct, frozen=True):
     """Settings of one address family. The defaults are kube-proxy's.
 
     cluster_cidr         pods' addresses (detectLocalMode ClusterCIDR): all else is masqueraded. "" turns that off
+    local_interface      instead: pods' traffic comes by this interface, `cni0` or `veth+` (BridgeInterface and
+                         InterfaceNamePrefix; iptables mode only)
     masquerade_bit       bit of the packet mark that asks for masquerading
     localhost_nodeports  whether NodePorts answer on 127.0.0.1 (needs net.ipv4.conf.all.route_localnet)
     nodeport_addresses   prefixes of the node's addresses on which NodePorts answer; none: as the mode has it
@@ -62,6 +61,7 @@ class ProxyConfig(msgspec.Struct, frozen=True):
     """
 
     cluster_cidr: str = "10.244.0.0/16"
+    local_interface: str = ""
     masquerade_all: bool = False
     masquerade_bit: int = 14
     localhost_nodeports: bool = True

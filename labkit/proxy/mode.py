@@ -86,6 +86,14 @@ class Relays(Protocol):
         """
 
 
+@runtime_checkable
+class Shows(Protocol):
+    """A mode that answers commands of its own, which no program of the lab's nodes does."""
+
+    async def show(self, command: str) -> str:
+        """What the command prints. Raises `NotFound`, which names those that there are."""
+
+
 class Deliver(Protocol):
     """Where a connection went: `ip:port` of the endpoint; empty where the mode has no part in it.
 

@@ -18,11 +18,23 @@ from labkit.trace.correlate import forms
 class Connections:
     """The tables of some places; a context manager. Raises `NetlinkError` where a kernel has none.
 
-    `born`: the connections that began there meanwhile. Those that the tables have forgotten by now are "DESTROYED".
+    born        the connections that began there meanwhile. Those that the tables have forgotten by now are "DESTROYED"
+    translated  what was translated there without such a table
     """
 
-    def __init__(self, places: Sequence[Place], born: Mapping[str, Sequence[Flow]]) -> None:
+    def __init__(
+        self,
+        places: Sequence[Place],
+        born: Mapping[str, Sequence[Flow]],
+        translated: Mapping[str, Sequence[Flow]],
+    ) -> None:
         self._places = places
+        self._translated = {
+            (name, packet): flow
+            for name, flows in translated.items()
+            for flow in flows
+            for packet in (flow.original, flow.reply)
+        }
         self._born = {
             (name, packet): msgspec.structs.replace(flow, state="DESTROYED", timeout=0)
             for name, flows in born.items()
@@ -48,7 +60,8 @@ class Connections:
         return flow.original if flow and flow.reply == packet.reversed() else packet
 
     def _find(self, place: str, packet: Packet) -> Flow | None:
-        return self._tables[place].find(packet) or self._born.get((place, packet))
+        key = place, packet
+        return self._tables[place].find(packet) or self._born.get(key) or self._translated.get(key)
 
     def of(self, packet: Packet) -> dict[str, list[Flow]]:
         """The packet's entries by place, in no order, however its addresses change on the way."""

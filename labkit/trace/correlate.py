@@ -124,8 +124,8 @@ def _is_first(frame: Frame, protocol: str) -> bool:
 
 def _is_asked(packet: Packet, asked: Asked) -> bool:
     local = str(asked.row.get("local") or "")
-    if local:
-        return local == f"{packet.src}:{packet.sport}" and packet.dport == asked.port
+    if local:  # a socket's own: the destination may be another than was asked for, chosen as it connected
+        return local == f"{packet.src}:{packet.sport}"
     return packet.dport == asked.port and (not asked.source.addresses or packet.src in asked.source.addresses)
 
 

@@ -24,6 +24,7 @@ from labkit.trace.capture import Capture, Clock, Seen, Tap, owners
 from labkit.trace.connections import Connections
 from labkit.trace.correlate import Asked
 from labkit.trace.rules import Evaluated, RuleTrace, open_trace
+from labkit.trace.translations import translations, with_lookups
 from labkit.traffic import target
 
 A = TypeVar("A")
@@ -120,7 +121,8 @@ class _Session:
     def path(self, asked: Asked) -> PacketPath:
         reported = [frame for trace in self._traces for frame in trace.frames()]
         born = {place: births.flows for place, births in self._births.items()}
-        with Connections(self._armed, born) as connections:
+        translated = translations(self._armed)
+        with Connections(self._armed, born, translated) as connections:
             original = partial(connections.original, asked.home)
             packet, frame = correlate.first_packet(asked, self._seen, reported, original)
             flows = connections.of(packet)
@@ -132,6 +134,7 @@ class _Session:
 
         evaluated = [e for found in _side_by_side(hits, self._traces) for e in found]
         evaluated = with_balancing(evaluated, flows, virtual_servers(self._armed, flows))
+        evaluated = with_lookups(evaluated, asked, packet, flows, translated)
         return correlate.path(asked, first, self._seen, evaluated, flows, self._lost)
 
     def _arm(self, place: Place) -> None:

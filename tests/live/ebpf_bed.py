@@ -11,7 +11,9 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from itertools import product
 from pathlib import Path
+from typing import Self
 
 from differences import expected
 from packetflow import NODE_ADDRESSES, Case
@@ -19,6 +21,7 @@ from packetflow import NODE_ADDRESSES, Case
 from labkit.linux import netns
 from labkit.linux.rtnetlink import Links
 from labkit.net.packet import endpoint
+from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.ebpf.mode import EbpfMode
 
 PODS = ip_network("10.0.0.0/8")
@@ -39,21 +42,39 @@ class Seen:
 
 
 class Bed:
-    """One suite's network; `mode` is started and knows no Service yet."""
+    """A network of these addresses, some of them endpoints; `mode` is to be started, and knows no Service yet.
 
-    def __init__(self, flows: list[Case]) -> None:
-        self._flows = flows
+    here, there  endpoints on the node, and elsewhere, by `ports` (number and protocol)
+    inside, outside  further addresses
+    """
+
+    def __init__(
+        self,
+        here: Iterable[str],
+        there: Iterable[str],
+        ports: Iterable[tuple[int, str]],
+        inside: Iterable[str] = (),
+        outside: Iterable[str] = (),
+        config: ProxyConfig = DEFAULT,
+    ) -> None:
         self.node, self.pods, self.world = (netns.create(n) for n in ("node", "pods", "world"))
+        self._wire({*here, *inside}, {*there, *outside})
+        self._servers: list[socket.socket] = []
+        self._ends = {self.pods: here, self.world: there}
+        self._ports = sorted(ports)
+        self.mode = EbpfMode(self.node, config)
+        self.mode.join(self.pods)
+
+    @classmethod
+    def of(cls, flows: list[Case]) -> Self:
+        """That of a suite. An endpoint that is a client as well is a pod of the node."""
         ends = {e["address"]: e["node"] for s in flows[0].suite["endpointslices"] for e in s["endpoints"]}
-        here = {ip for ip, node in ends.items() if node == "test-node"}
         sources = {f.flow["sourceIP"] for f in flows}
         clients = {ip for ip in sources if ip_address(ip) in PODS}
+        here = {ip for ip, node in ends.items() if node == "test-node" or ip in clients}
+        ports = {(p["port"], p["protocol"]) for s in flows[0].suite["endpointslices"] for p in s["ports"]}
         outside = sources - clients - NODE_ADDRESSES - {"127.0.0.1"}
-        self._wire(here | clients, (ends.keys() - here - clients) | outside)
-        self._servers: list[socket.socket] = []
-        self._ends = {self.pods: here | (ends.keys() & clients), self.world: ends.keys() - here - clients}
-        self.mode = EbpfMode(self.node, flows[0].config)
-        self.mode.join(self.pods)
+        return cls(here, ends.keys() - here, ports, clients, outside, flows[0].config)
 
     def _wire(self, inside: Iterable[str], outside: Iterable[str]) -> None:
         with Links(self.node) as node, Links(self.pods) as pods, Links(self.world) as world:
@@ -83,18 +104,16 @@ class Bed:
     def serve(self) -> None:
         """Each endpoint answers with its own address and its client's."""
         loop = asyncio.get_running_loop()
-        ports = {(p["port"], p["protocol"]) for s in self._flows[0].suite["endpointslices"] for p in s["ports"]}
         for path, ips in self._ends.items():
-            for ip in ips:
-                for port, protocol in sorted(ports):
-                    if protocol not in KIND:
-                        continue
-                    sock = netns.socket_in(path, socket.AF_INET, KIND[protocol] | socket.SOCK_NONBLOCK)
-                    sock.bind((ip, port))
-                    self._servers.append(sock)
-                    if protocol == "TCP":
-                        sock.listen(64)
-                    loop.add_reader(sock, _accept if protocol == "TCP" else _echo, sock, endpoint(ip, port))
+            for ip, (port, protocol) in product(ips, self._ports):
+                if protocol not in KIND:
+                    continue
+                sock = netns.socket_in(path, socket.AF_INET, KIND[protocol] | socket.SOCK_NONBLOCK)
+                sock.bind((ip, port))
+                self._servers.append(sock)
+                if protocol == "TCP":
+                    sock.listen(64)
+                loop.add_reader(sock, _accept if protocol == "TCP" else _echo, sock, endpoint(ip, port))
 
     async def run(self, case: Case) -> Seen:
         """Connect until all expected endpoints have answered, and some times more."""
@@ -118,15 +137,10 @@ class Bed:
         return Seen("DNAT", frozenset(to), frozenset(sources))
 
     async def _ask(self, case: Case) -> str:
-        source, packet, loop = case.flow["sourceIP"], case.packet, asyncio.get_running_loop()
+        packet, source = case.packet, case.flow["sourceIP"]
         path = self.node if case.from_node else self.pods if ip_address(source) in PODS else self.world
-        with netns.socket_in(path, socket.AF_INET, KIND[packet.protocol] | socket.SOCK_NONBLOCK) as sock:
-            if not ip_address(source).is_loopback:  # else it is the kernel that chooses, once it knows where to go
-                sock.bind((source, 0))
-            await loop.sock_connect(sock, (packet.dst, packet.dport))
-            if packet.protocol == "UDP":
-                await loop.sock_sendall(sock, b"?")
-            return (await loop.sock_recv(sock, 200)).decode()
+        chosen = "" if ip_address(source).is_loopback else source  # the kernel chooses once it knows where to go
+        return await ask(path, (packet.dst, packet.dport or 0), packet.protocol, chosen)
 
     async def close(self) -> None:
         for server in self._servers:
@@ -135,6 +149,18 @@ class Bed:
         await self.mode.stop()
         for path in (self.node, self.pods, self.world):
             netns.delete(path)
+
+
+async def ask(path: str, to: tuple[str, int], protocol: str = "TCP", source: str = "", port: int = 0) -> str:
+    """What the server says: its own address and the client's."""
+    loop = asyncio.get_running_loop()
+    with netns.socket_in(path, socket.AF_INET, KIND[protocol] | socket.SOCK_NONBLOCK) as sock:
+        if source or port:
+            sock.bind((source, port))
+        await loop.sock_connect(sock, to)
+        if protocol == "UDP":
+            await loop.sock_sendall(sock, b"?")
+        return (await loop.sock_recv(sock, 200)).decode()
 
 
 def _accept(sock: socket.socket, name: str) -> None:

@@ -8,20 +8,23 @@ known: when that has been seen, the first has been dealt with.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import struct
 import subprocess
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
-from itertools import count
+from itertools import count, cycle
 from typing import NamedTuple
 
 from labkit.linux import netns
+from labkit.linux.nfnetlink import Netfilter, header
 from labkit.net.packet import Packet, endpoint
 
 NUMBERS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 _ALL_FRAMES = 0x0003
+_DELETE_CONNECTIONS = 0x102  # IPCTNL_MSG_CT_DELETE of nfnetlink's conntrack
 _V4, _V6 = 0x0800, 0x86DD
 _NODE_MAC, _WORLD_MAC = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 _OWN = ("198.18.0.2", "fd99::2")  # what the node masquerades with: nobody else's source
@@ -55,6 +58,7 @@ class PacketBed:
     def __init__(self, addresses: Iterable[str]) -> None:
         self.path, self._world = netns.create("bed-node"), netns.create("bed-world")
         self._tokens = (number << 8 for number in count(0x510000))
+        self._ports = cycle(range(20000, 60000))  # IPVS has connections of its own, which nothing makes it forget
         self._wire(addresses)
         every = socket.htons(_ALL_FRAMES)
         self._heard = netns.socket_in(self.path, socket.AF_PACKET, socket.SOCK_DGRAM, every)
@@ -81,7 +85,7 @@ class PacketBed:
         """Send packets like it, each from a port of its own, until that many fates are seen and no more are likely."""
         found: set[Fate] = set()
         for number in range(40 * max(expected, 1)):
-            one = Packet(packet.src, packet.dst, packet.protocol, 20000 + number, packet.dport)
+            one = Packet(packet.src, packet.dst, packet.protocol, next(self._ports), packet.dport)
             found.add(self.fate(one, from_node))
             if len(found) >= expected and number >= 3 * (expected > 1):
                 break
@@ -90,7 +94,14 @@ class PacketBed:
 
     def forget(self) -> None:
         """Let no connection be remembered, nor a client that keeps its endpoint."""
-        self._run(self.path, "conntrack -F")
+        with Netfilter(self.path) as kernel:
+            kernel.request(_DELETE_CONNECTIONS, 0, header(), "forget all connections")
+
+    async def settled(self) -> None:
+        """Wait until the kernel has taken the node's new IPv6 addresses for its own, which it does afterwards."""
+        async with asyncio.timeout(5):
+            while self._run(self.path, "ip -6 addr show tentative"):
+                await asyncio.sleep(0.01)
 
     def _frame(self, data: bytes) -> None:
         kind = _V6 if data[0] >> 4 == 6 else _V4
@@ -121,10 +132,11 @@ class PacketBed:
                     setting.write(str(value))
 
     @staticmethod
-    def _run(path: str, command: str, given: str = "") -> None:
+    def _run(path: str, command: str, given: str = "") -> str:
         with netns.entered(path):
             done = subprocess.run(command.split(), input=given, capture_output=True, text=True, check=False)
         assert not done.returncode, f"{command}: {done.stderr}"
+        return done.stdout
 
 
 def _fate(packet: Packet, token: int, frames: list[tuple[bool, bytes]]) -> Fate:

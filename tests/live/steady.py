@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import TracebackType
 
 import pandas as pd
@@ -14,9 +15,13 @@ PAUSE = 0.02  # seconds between two calls, in which the others that share the pr
 
 
 class Load:
-    """`with Load(lab, "client", url) as load:` requests until the end of the block; `load.rows` has them all."""
+    """`with Load(lab, "client", url) as load:` requests until the end of the block; `load.rows` has them all.
 
-    def __init__(self, lab: Lab, pod: str, url: str) -> None:
+    rate: requests a second; without it there is a pause after each call.
+    """
+
+    def __init__(self, lab: Lab, pod: str, url: str, rate: float = 0) -> None:
+        self._period = BATCH / rate if rate else 0.0
         self._pod = lab.pod(pod)
         self._url = url
         self._batches: list[pd.DataFrame] = []
@@ -43,7 +48,9 @@ class Load:
 
     def _run(self) -> None:
         try:
-            while not self._over.wait(PAUSE):
+            due = time.monotonic()
+            while not self._over.wait(max(0.0, due - time.monotonic()) if self._period else PAUSE):
+                due += self._period
                 self._batches.append(self._pod.get(self._url, n=BATCH, concurrency=4, timeout=5))
                 self._first.set()
         except BaseException as failure:

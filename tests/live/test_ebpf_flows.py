@@ -20,7 +20,7 @@ def test_flows(sandbox: str) -> None:
 
 
 async def _suite(flows: list[Case]) -> list[str]:
-    bed = Bed(flows)
+    bed = Bed.of(flows)
     await bed.mode.start()
     bed.serve()
     wrong = []

@@ -154,14 +154,21 @@ async def test_ipv6_and_other_settings() -> None:
         EndpointSlice,
     )
     config = ProxyConfig(cluster_cidr="fd00:10:244::/56", family="IPv6")
-    mode = IpvsMode(path, config, LEGACY)
-    await mode.start()
+    mode, other = IpvsMode(path, config, LEGACY), IpvsMode(path, variant=LEGACY, fresh=True)
+    await asyncio.gather(mode.start(), other.start())
     await mode.sync(seen([one], [ends], NODE, "IPv6"), None)
+    await other.sync(everything(), None)
+    assert "-A -t [fd00:10:96::1]:80 -s rr -p 10800\n" in said(path, "ipvsadm-save -n")
+    await other.stop()
+    await mode.sync(seen([one], [ends], NODE, "IPv6"), None)  # the device was both families'
     own(path, plan(seen([one], [ends], NODE, "IPv6"), config, frozenset({"fd00:18::2"})))
 
     path = node("node-1")
     config = ProxyConfig(ipvs=IpvsConfig(scheduler="best"))
-    with pytest.raises(RuleError, match=r"can't use the IPVS proxier: .*-s best.*No such file or directory"):
+    with pytest.raises(
+        RuleError,
+        match=r"can't use the IPVS proxier: .*-s best.*No such file or directory. The schedulers are rr, wrr, ",
+    ):
         await IpvsMode(path, config, LEGACY).start()
     config = ProxyConfig(ipvs=IpvsConfig(strict_arp=True, tcp_timeout=1000, exclude_cidrs=("10.99.0.0/16",)))
     mode = IpvsMode(path, config, LEGACY)

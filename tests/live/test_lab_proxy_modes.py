@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,31 +10,37 @@ import pytest
 from labs import BOOKINFO, SHOP, alive, descendants, errors, places, wait_until
 
 from labkit import lab
+from labkit.errors import NotFound
 from labkit.lab import Lab
 
 NODE_PORT = 30080
-OUTWARD = {
-    "apiVersion": "v1",
-    "kind": "Service",
-    "metadata": {"name": "web-outward", "namespace": "shop"},
-    "spec": {
-        "type": "NodePort",
-        "selector": {"app": "web"},
-        "ports": [{"port": 80, "targetPort": 8080, "nodePort": NODE_PORT}],
-    },
-}
+
+
+def outward(app: str, namespace: str, target: int, node_port: int) -> dict[str, Any]:
+    """A Service for the app's pods with a port of the nodes."""
+    ports = [{"port": 80, "targetPort": target, "nodePort": node_port}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": f"{app}-outward", "namespace": namespace},
+        "spec": {"type": "NodePort", "selector": {"app": app}, "ports": ports},
+    }
+
+
+# Its rules are of iptables: test_proxy_kernelspace.py has them in the other sandbox too.
+ONLY_RULES = pytest.param("kernelspace", marks=pytest.mark.sandbox("namespaces"))
 ROUND = 30  # requests: each of the three pods gets a third of them in turn
 
 
-@pytest.fixture(scope="module", params=["userspace", "kernelspace"])
-def running(request: pytest.FixtureRequest, sandbox: str) -> Iterator[tuple[str, Lab]]:
-    if (request.param, sandbox) == ("kernelspace", "uml"):
-        pytest.skip("its rules are those of iptables, which test_proxy_kernelspace.py has in this sandbox too")
-    with lab.start(name=request.param, proxy_mode=request.param) as k:
+@pytest.fixture(scope="module", params=["userspace", ONLY_RULES])
+def running(request: pytest.FixtureRequest) -> Iterator[tuple[str, Lab]]:
+    config = {"winkernel": {"enableDSR": True}} if request.param == "kernelspace" else None
+    with lab.start(name=request.param, proxy_mode=request.param, proxy_config=config) as k:
         k.apply(SHOP)
-        k.apply([OUTWARD])
+        k.apply([outward("web", "shop", 8080, NODE_PORT)])
         if BOOKINFO.exists():
             k.apply(BOOKINFO)
+            k.apply([outward("reviews", "default", 9080, NODE_PORT + 1)])
         k.wait()
         yield request.param, k
 
@@ -61,10 +68,24 @@ def test_every_way_to_a_service(running: tuple[str, Lab]) -> None:
     for where in (client, outside):
         assert errors(where.get(f"http://{node_ip}:{NODE_PORT}/hostname", n=ROUND)) == []
     seen = client.run(f"curl -s http://{address}/clientip", check=True).stdout
-    assert seen.startswith(("172.18.", "10.244.1.1:")), "the pod sees the node, not its client"
+    if mode == "userspace":
+        assert seen.startswith(("172.18.", "10.244.1.1:")), "the pod sees the node, not its client"
+    else:
+        own = next(p["addresses"][0] for p in places(k) if p["name"] == "shop/client")
+        assert seen.startswith(f"{own}:"), "direct server return: the pod sees its client"
 
     text = " ".join(k.rules("node-1", "web-outward", namespace="shop")["RULE"])
     assert f"--dport {NODE_PORT}" in text and ("REDIRECT" if mode == "userspace" else "statistic") in text
+
+    plan = node.proxy.show()
+    if mode == "userspace":
+        assert f"--dport {NODE_PORT} -j REDIRECT" in plan
+        assert re.search(r"^shop/web/tcp +\d+", k.node("node-1").proxy.show("counters"), re.M)
+    else:
+        assert plan.startswith("ID ") and f" {address} " in plan
+        assert f"LB_HOST_{plan.split(address)[0].splitlines()[-1][:5].upper()}" in node.proxy.show("vfpctrl /list-rule")
+    with pytest.raises(NotFound, match="no command here"):
+        node.proxy.show("netstat")
 
     refused = client.get("http://nobody/", timeout=2).iloc[0]
     assert refused["error"], "a Service without endpoints"
@@ -79,6 +100,11 @@ def test_bookinfo(running: tuple[str, Lab]) -> None:
     for name in ("details", "productpage", "ratings", "reviews"):
         rows = k.pod("shop/client").get(f"http://{name}.default:9080/hostname", n=3)
         assert {pod.split("-")[0] for pod in answered(rows)} == {name}
+    node_ip = next(p["addresses"][0] for p in places(k, "node") if p["name"] == "node-3")
+    for where in (k.pod("shop/client"), k.node("node-3"), k.host("internet")):
+        rows = where.get(f"http://{node_ip}:{NODE_PORT + 1}/hostname", n=ROUND)
+        assert errors(rows) == []
+        assert {body.rsplit("-", 2)[0] for body in rows["body"]} == {"reviews-v1", "reviews-v2", "reviews-v3"}
 
 
 @pytest.mark.sandbox("namespaces")  # in the other one everything ends with its kernel

@@ -7,6 +7,7 @@ from inside import in_sandbox
 
 from labkit.errors import NetlinkError
 from labkit.linux import netns
+from labkit.linux.addresses import AddressWatch
 from labkit.linux.nexthops import Nexthops
 from labkit.linux.rtnetlink import Links
 
@@ -133,3 +134,26 @@ def test_a_batch_may_be_larger_than_the_sockets_buffers() -> None:
             links.add_address("lo", f"10.1.{n // 250}.{n % 250 + 1}/32")
     found = subprocess.run(["ip", "-n", "many", "-4", "-o", "addr"], check=True, capture_output=True, text=True)
     assert len(found.stdout.splitlines()) == 2000
+
+
+@in_sandbox
+def test_addresses_that_come_and_go_are_noticed() -> None:
+    path = netns.create("watched")
+    with Links(path) as links:
+        links.add_link("eth0", "bridge")
+        links.add_link("eth1", "bridge")
+        with AddressWatch(path) as watch:
+            assert not watch.moved()
+            for change in (links.add_address, links.delete_address):
+                change("eth0", "192.0.2.1/32")
+                assert watch.moved()
+                assert not watch.moved()
+                change("eth1", "192.0.2.2/32")
+                assert not watch.moved(besides=links.index("eth1"))
+                change("eth0", "192.0.2.3/32")
+                change("eth1", "192.0.2.4/32")
+                assert watch.moved(besides=links.index("eth1"))
+            for number in range(2000):  # more than the socket has room for
+                links.add_address("eth1", f"10.1.{number // 250}.{number % 250 + 1}/32")
+            assert watch.moved(besides=links.index("eth1"))
+            assert not watch.moved()

@@ -17,9 +17,10 @@ from labkit.errors import RuleError
 from labkit.linux import conntrack, iptables, netns
 from labkit.linux.iptables import Variant
 from labkit.net.rules import Ruleset, parse
+from labkit.proxy.proxier import Proxier
 from labkit.proxy.userspace.mode import UserspaceMode
 
-WEB, DNS, EMPTY, OUT = "10.96.0.20", "10.96.0.21", "10.96.0.22", "198.51.100.7"
+WEB, DNS, EMPTY, STICKY, OUT = "10.96.0.20", "10.96.0.21", "10.96.0.22", "10.96.0.23", "198.51.100.7"
 HERE = dict.fromkeys(SERVERS, "node-1")
 WEB_SERVICE = service("web", WEB, node_port=30080, externalIPs=[OUT, NODE_IP])
 SERVICES = [WEB_SERVICE, service("dns", DNS, "UDP", node_port=30053), service("empty", EMPTY)]
@@ -84,6 +85,12 @@ async def test_connections_go_round_through_the_process(variant: str) -> None:
     onwards = [f for f in flows if f.original.dst in SERVERS]
     assert {f.reply.src for f in led} == {GATEWAY}
     assert len(led) == 6 and len(onwards) >= 6, "two connections of each one"
+
+    sticky = service("sticky", STICKY, sessionAffinity="ClientIP")
+    ends = slice_of("sticky", {"10.244.1.99": "node-1", **HERE})
+    await mode.sync(sees([*SERVICES, sticky], [*SLICES, ends]), {("shop/sticky", "tcp")})
+    kept = await bed.asks(8, bed.client, STICKY, 80)
+    assert len({server for server, _ in kept}) == 1 and kept[0][0] in SERVERS, "one that is not there is passed over"
     await mode.stop()
 
 
@@ -105,6 +112,14 @@ async def test_changes_failures_and_the_end(variant: str) -> None:
     assert await mode.sync(sees(SERVICES, [one, SLICES[1]]), {("shop/web", "tcp")}) == "", "the process is told alone"
     assert {server for server, _ in await bed.asks(3, bed.client, WEB, 80)} == {SERVERS[1]}
     assert {p.frontend.name: p.proxy_port for p in mode.plan.portals}["shop/web"] == ports["shop/web"]
+
+    # What the kernel knows of a UDP client leads to the process, whichever endpoints there are.
+    proxier = Proxier(bed.node, mode)
+    await proxier.sync(sees(SERVICES, SLICES), {("shop/dns", "udp")})
+    assert await bed.ask(bed.client, DNS, 80, udp=True, source=45001)
+    await proxier.sync(sees(SERVICES, [one, slice_of("dns", {SERVERS[0]: "node-1"}, "UDP")]), {("shop/dns", "udp")})
+    flows = [f.original for f in conntrack.dump(bed.node, socket.IPPROTO_UDP)]
+    assert any((f.src, f.sport, f.dst) == (CLIENT, 45001, DNS) for f in flows)
 
     # A UDP client with a port of its own is led anew when its Service comes back at another port of the process.
     assert await bed.ask(bed.client, DNS, 80, udp=True, source=45000)

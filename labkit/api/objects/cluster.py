@@ -28,6 +28,7 @@ class Taint(Base, frozen=True):
 
 class NodeSpec(Base, frozen=True):
     pod_cidr: str = msgspec.field(default="", name="podCIDR")
+    pod_cidrs: tuple[str, ...] = msgspec.field(default=(), name="podCIDRs")
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
 

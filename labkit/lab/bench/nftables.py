@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import time
 
@@ -15,7 +14,7 @@ ENDPOINTS = 2
 CHANGES = 5  # Services added one by one, of which the median counts
 
 
-def nftables(services: int) -> dict[str, float]:
+async def nftables(services: int) -> dict[str, float]:
     """Seconds by what they were spent on; `services` of two endpoints each.
 
     load, change          first load of all, and one Service more
@@ -25,11 +24,11 @@ def nftables(services: int) -> dict[str, float]:
     mode = NftablesMode(path)
     try:
         began = time.perf_counter()
-        text = asyncio.run(mode.sync(_view(services), None))
+        text = await mode.sync(_view(services), None)
         found = {"load": time.perf_counter() - began}
-        changes = [_added(mode, services + number) for number in range(1, CHANGES + 1)]
+        changes = [await _added(mode, services + number) for number in range(1, CHANGES + 1)]
         found["change"] = _median([seconds for seconds, _ in changes])
-        asyncio.run(mode.stop())
+        await mode.stop()
         found["nft load"] = _nft(path, text)
         found["nft change"] = _median([_nft(path, told) for _, told in changes])
     finally:
@@ -37,11 +36,11 @@ def nftables(services: int) -> dict[str, float]:
     return found
 
 
-def _added(mode: NftablesMode, services: int) -> tuple[float, str]:
+async def _added(mode: NftablesMode, services: int) -> tuple[float, str]:
     """One Service more than there were: seconds, and the text of the change."""
     view = _view(services)
     began = time.perf_counter()
-    text = asyncio.run(mode.sync(view, {view.keys[-1]}))
+    text = await mode.sync(view, {view.keys[-1]})
     return time.perf_counter() - began, text
 
 

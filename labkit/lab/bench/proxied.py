@@ -133,7 +133,7 @@ async def latency(mode: str, variant: str, sizes: Sequence[int]) -> dict[str, fl
     listening.bind(("", PORT))
     listening.listen(1024)
     Thread(target=_accept, args=(listening,), daemon=True).start()
-    proxy = MODES[mode](node, ProxyConfig(), Variant(variant))
+    proxy = MODES[mode](node, ProxyConfig(), Variant(variant), True)
     await proxy.start()
     if isinstance(proxy, KnowsPods):
         proxy.join(client)

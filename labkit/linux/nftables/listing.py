@@ -6,11 +6,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
 from labkit.linux import netns
-from labkit.net.nft import NftFamily
 
 _PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 _CHAIN = re.compile(r"\tchain (\S+) \{ # handle \d+")
@@ -24,7 +24,7 @@ class ListedChain(msgspec.Struct, frozen=True):
     base: bool
 
 
-def listed(path: str, family: NftFamily, table: str) -> dict[str, ListedChain]:
+def listed(path: str, family: Literal["ip", "ip6"], table: str) -> dict[str, ListedChain]:
     """The chains of a table in the namespace at `path`; none where there is no such table, or no `nft`."""
     program = shutil.which("nft", path=_PATH)
     if program is None:

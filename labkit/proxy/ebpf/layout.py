@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from socket import IPPROTO_TCP, IPPROTO_UDP, inet_aton, inet_ntoa
+
+import msgspec
 
 from labkit.proxy.ebpf.plan import Address, Frontend, Kind
 
 SERVICES, BACKENDS, REVERSE_NAT = "cilium_lb4_services_v2", "cilium_lb4_backends_v3", "cilium_lb4_reverse_nat"
 MAGLEV, AFFINITY_MATCH, SOURCE_RANGE = "cilium_lb4_maglev", "cilium_lb_affinity_match", "cilium_lb4_source_range"
 HERE, SOCKETS, FLOWS = "cilium_lxc", "cilium_lb4_reverse_sk", "cilium_ct4_global"
+NETNS, NODE = "labkit_netns", "labkit_node"
+FIRST = bytes(4)  # the one key of NODE
 EXTERNAL, INTERNAL = 0, 1  # scopes
 ACTIVE, TERMINATING = 0, 1
 PROTOCOL = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}
 SET = b"\x01"  # the value where only the key counts
 
-_RANDOM, _MAGLEV = 1, 2
-_KINDS: dict[Kind, int] = {"ClusterIP": 0, "ExternalIPs": 1 << 0, "NodePort": 1 << 1, "LoadBalancer": 1 << 5}
-_EXT_LOCAL, _AFFINITY, _ROUTABLE, _SOURCE_RANGE = 1 << 2, 1 << 4, 1 << 6, 1 << 7
-_INT_LOCAL, _TWO_SCOPES = 1 << 4, 1 << 5  # of the second byte
-_SERVICE = struct.Struct("=IHHBBH")
+AT_RANDOM, BY_MAGLEV = 1, 2
+KINDS: dict[Kind, int] = {"ClusterIP": 0, "ExternalIPs": 1 << 0, "NodePort": 1 << 1, "LoadBalancer": 1 << 5}
+EXT_LOCAL, _AFFINITY, _ROUTABLE, _SOURCE_RANGE = 1 << 2, 1 << 4, 1 << 6, 1 << 7
+INT_LOCAL, _TWO_SCOPES = 1 << 4, 1 << 5  # of the second byte
+SERVICE = struct.Struct("=IHHBBH")
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """A connection from outside, as `ip:port`: from whom, to what, where it went, and whom the endpoint sees."""
+
+    protocol: str
+    client: str
+    service: str
+    endpoint: str
+    source: str
 
 
 def service_key(address: Address, scope: int, slot: int) -> bytes:
@@ -37,20 +51,20 @@ def slot_of(key: bytes) -> int:
 
 def service(frontend: Frontend, count: int, number: int) -> bytes:
     """Slot 0 of a frontend: struct lb4_service."""
-    algorithm = _MAGLEV if frontend.maglev else _RANDOM
-    flags = _KINDS[frontend.kind]
-    flags |= _EXT_LOCAL if frontend.local and frontend.kind != "ClusterIP" else 0
+    algorithm = BY_MAGLEV if frontend.maglev else AT_RANDOM
+    flags = KINDS[frontend.kind]
+    flags |= EXT_LOCAL if frontend.local and frontend.kind != "ClusterIP" else 0
     flags |= _AFFINITY if frontend.affinity_seconds else 0
     flags |= _ROUTABLE if frontend.routable else 0
     flags |= _SOURCE_RANGE if frontend.ranges else 0
-    more = _INT_LOCAL if frontend.local and frontend.kind == "ClusterIP" else 0
+    more = INT_LOCAL if frontend.local and frontend.kind == "ClusterIP" else 0
     more |= _TWO_SCOPES if frontend.internal is not None else 0
-    return _SERVICE.pack(algorithm << 24 | frontend.affinity_seconds, count, number, flags, more, 0)
+    return SERVICE.pack(algorithm << 24 | frontend.affinity_seconds, count, number, flags, more, 0)
 
 
 def slot(backend: int, number: int) -> bytes:
     """Slots 1 to n, with the number of an endpoint: struct lb4_service."""
-    return _SERVICE.pack(backend, 0, number, 0, 0, 0)
+    return SERVICE.pack(backend, 0, number, 0, 0, 0)
 
 
 def backend_key(number: int) -> bytes:
@@ -98,15 +112,19 @@ def sockets(entries: Mapping[bytes, bytes]) -> dict[tuple[int, str], str]:
     return found
 
 
-def flows(entries: Mapping[bytes, bytes], backends: Mapping[bytes, bytes]) -> dict[tuple[str, str, str], str]:
-    """Protocol, client and address of connections from outside -> their endpoints (struct ipv4_ct_tuple, ct_entry)."""
-    found = {}
+def connections(
+    flows: Mapping[bytes, bytes], backends: Mapping[bytes, bytes], node: Mapping[bytes, bytes]
+) -> Iterator[Connection]:
+    """Those in the map FLOWS (struct ipv4_ct_tuple, struct ct_entry); the other two maps tell what it refers to."""
     names = {number: name for name, number in PROTOCOL.items()}
-    for key, value in entries.items():
-        source, target, sport, dport, protocol, reply = struct.unpack_from("=4s4s2s2sBB", key)
-        if not reply and (backend := backends.get(value[:4])):
-            found[names[protocol], _text(source, sport), _text(target, dport)] = _text(backend[:4], backend[4:6])
-    return found
+    for key, value in flows.items():
+        client, service, sport, dport, protocol, reply = struct.unpack_from("=4s4s2s2sBB", key)
+        if reply or not (backend := backends.get(value[:4])):
+            continue
+        port = value[6:8]
+        seen = _text(node[FIRST], port) if any(port) else _text(client, sport)
+        to = _text(backend[:4], backend[4:6])
+        yield Connection(names[protocol], _text(client, sport), _text(service, dport), to, seen)
 
 
 def _text(ip: bytes, port: bytes) -> str:

@@ -127,7 +127,7 @@ struct ct_entry {
 	__be16 nat_port;		/* of this node, where it stands in for the client; else 0 */
 	__be32 client;			/* of a reply to this node: whom it is for */
 	__be16 client_port;
-	__u16 pad;
+	__u16 closing;			/* one end has closed, or reset it */
 	__u32 lifetime;			/* until when it counts, in seconds since the machine started */
 };
 

@@ -7,16 +7,16 @@ through sockets in their namespaces, so that a cgroup for each node would not te
 
 from __future__ import annotations
 
-import asyncio
 import struct
-from collections.abc import Set
+from collections.abc import Iterable, Set
+from pathlib import Path
 from socket import inet_aton
 
 from labkit.errors import RuleError
 from labkit.linux import bpf, cgroup
 from labkit.linux.bpf_map import Map
 from labkit.proxy.config import DEFAULT, ProxyConfig
-from labkit.proxy.ebpf import layout
+from labkit.proxy.ebpf import PINS, command, layout
 from labkit.proxy.ebpf.image import image
 from labkit.proxy.ebpf.plan import EbpfPlan
 from labkit.proxy.ebpf.tables import ORDER, Changes, Entry, Tables, changes, of_maps
@@ -25,7 +25,6 @@ from labkit.proxy.model import PortKey
 
 HOOKS = tuple(f"cil_sock{v}_{hook}" for v in (4, 6) for hook in ("connect", "sendmsg", "recvmsg", "getpeername"))
 CABLE = {"ingress": "cil_from_netdev", "egress": "cil_to_netdev"}
-NETNS, NODE = "labkit_netns", "labkit_node"
 _POD, _OWN = b"\0", b"\1"
 
 
@@ -54,12 +53,13 @@ class EbpfMode:
     def leave(self, path: str) -> None:
         """It is no longer; it may be gone already."""
         if (cookie := self._members.pop(path, b"")) and self._loaded:
-            self._loaded.maps[NETNS].delete([cookie])
+            self._loaded.maps[layout.NETNS].delete([cookie])
 
     def deliveries(self) -> Deliver:
         """By the sockets that the programs remember, and the connections from outside."""
         sockets = layout.sockets(self._maps[layout.SOCKETS].items())
-        flows = layout.flows(self._maps[layout.FLOWS].items(), self._maps[layout.BACKENDS].items())
+        maps = (self._maps[name].items() for name in (layout.FLOWS, layout.BACKENDS, layout.NODE))
+        flows = {(c.protocol, c.client, c.service): c.endpoint for c in layout.connections(*maps)}
 
         def deliver(socket: int, protocol: str, local: str, remote: str) -> str:
             return sockets.get((socket, remote)) or flows.get((protocol, local, remote), "")
@@ -69,6 +69,8 @@ class EbpfMode:
     async def start(self) -> None:
         """Load the programs and let them run, over empty maps."""
         loaded = self._loaded = bpf.Loaded(image(), self.config.ebpf.map_max, ORDER)
+        command.provide()
+        loaded.pin(Path(PINS, Path(self.path).name))
         for path in self._members:
             self._members[path] = self._enter(path)
         loaded.attach_cgroup(cgroup.own(), *HOOKS)
@@ -76,11 +78,16 @@ class EbpfMode:
 
     async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
         known, self._known = self._known, False  # unknown while it changes, and after a failure
-        found = self._tables.update(view, changed)
+        try:
+            found = self._tables.update(view, changed if known else None)
+        except RuleError:
+            self._tables = Tables(self.config)  # half updated: from nothing the next time
+            raise
         if changed is None or not known:
-            await asyncio.sleep(0)
             found = changes(self._found(), self._tables.entries)
             self._name(view)
+        if not known:  # after a failure there may be no room but what is deleted makes
+            self._delete(found.deletes)
         self._apply(found)
         self._known = True
         return str(found)
@@ -93,16 +100,16 @@ class EbpfMode:
 
     def _enter(self, path: str) -> bytes:
         cookie = struct.pack("=Q", bpf.cookie(path))
-        self._maps[NETNS].update({cookie: _OWN if path == self.path else _POD})
+        self._maps[layout.NETNS].update({cookie: _OWN if path == self.path else _POD})
         return cookie
 
     def _name(self, view: View) -> None:
         """What does not depend on Services: the node's address, and its network namespaces."""
-        self._maps[NODE].update({bytes(4): inet_aton(view.node_ip or "0.0.0.0")})
+        self._maps[layout.NODE].update({layout.FIRST: inet_aton(view.node_ip or "0.0.0.0")})
         wanted = {cookie: _OWN if path == self.path else _POD for path, cookie in self._members.items()}
-        found = self._maps[NETNS].items()
-        self._maps[NETNS].update({k: v for k, v in wanted.items() if found.get(k) != v})
-        self._maps[NETNS].delete(found.keys() - wanted.keys())
+        found = self._maps[layout.NETNS].items()
+        self._maps[layout.NETNS].update({k: v for k, v in wanted.items() if found.get(k) != v})
+        self._maps[layout.NETNS].delete(found.keys() - wanted.keys())
 
     def _found(self) -> dict[Entry, bytes]:
         """What the kernel really has."""
@@ -118,8 +125,11 @@ class EbpfMode:
             name, run[key] = of, value
         if run:
             self._maps[name].update(run)
-        for of, key in wanted.deletes:
-            self._maps[of].delete([key])
+        self._delete(wanted.deletes)
+
+    def _delete(self, entries: Iterable[Entry]) -> None:
+        for name, key in entries:
+            self._maps[name].delete([key])
 
     @property
     def _maps(self) -> dict[str, Map]:

@@ -14,11 +14,16 @@
 #include "packet.h"
 #include "refuse.h"
 
-#define FIRST_NAT_PORT 61000		/* above those that the node's own programs get (ip_local_port_range) */
-#define NAT_PORTS (65536 - FIRST_NAT_PORT)
+#define FIRST_NAT_PORT 1024		/* below NodePorts, and below what the node's own programs get (32768 on) */
+#define NAT_PORTS (30000 - FIRST_NAT_PORT)
 #define NAT_TRIES 16
 #define TCP_SECONDS 8000		/* that a connection is remembered without a packet: --bpf-ct-timeout-… */
 #define ANY_SECONDS 60
+#define CLOSING_SECONDS 60		/* an endpoint may be in TIME_WAIT so long, and takes nothing from that port */
+#define FIN 0x01
+#define SYN 0x02
+#define RST 0x04
+#define ACK 0x10
 
 static __always_inline __u32 hash_of(struct ipv4_ct_tuple *tuple)
 {
@@ -63,7 +68,45 @@ static __always_inline bool elsewhere(struct lb4_key *key, struct lb4_service *s
 	return service && service->count;
 }
 
-/* How the endpoint's packets will look: to the client, or to a free port of this node. */
+static __always_inline __u8 tcp_flags(struct __sk_buff *skb, struct packet *packet)
+{
+	__u8 flags = 0;
+
+	if (packet->tuple.nexthdr == IPPROTO_TCP)
+		bpf_skb_load_bytes(skb, packet->l4 + 13, &flags, sizeof(flags));
+	return flags;
+}
+
+static __always_inline __u32 end_of_life(struct ct_entry *entry, __u8 protocol)
+{
+	if (entry->closing)
+		return now() + CLOSING_SECONDS;
+	return now() + (protocol == IPPROTO_TCP ? TCP_SECONDS : ANY_SECONDS);
+}
+
+/* Whether a connection that is known goes on with this packet, and if so, for how long it will be known now. */
+static __always_inline bool goes_on(struct ct_entry *entry, struct packet *packet, __u8 flags)
+{
+	if (entry->lifetime < now() || (entry->closing && (flags & (SYN | ACK)) == SYN))
+		return false;
+	if (flags & (FIN | RST))
+		entry->closing = 1;
+	entry->lifetime = end_of_life(entry, packet->tuple.nexthdr);
+	return true;
+}
+
+/* The endpoint of a connection that is known, if there is still one: a new one is not for one that terminates. */
+static __always_inline struct lb4_backend *known_backend(struct ct_entry *known, struct packet *packet, __u8 flags)
+{
+	struct lb4_backend *backend;
+
+	if (!known || !goes_on(known, packet, flags))
+		return NULL;
+	backend = bpf_map_lookup_elem(&cilium_lb4_backends_v3, &known->backend_id);
+	return backend && backend->flags == TERMINATING && (flags & (SYN | ACK)) == SYN ? NULL : backend;
+}
+
+/* Remember how the endpoint's packets will look: to the client, or to a free port of this node, where `node` is given. */
 static __always_inline bool expect_replies(struct ct_entry *entry, struct ipv4_ct_tuple *tuple,
 					   struct lb4_backend *backend, __be32 node)
 {
@@ -71,48 +114,23 @@ static __always_inline bool expect_replies(struct ct_entry *entry, struct ipv4_c
 		.saddr = backend->address, .sport = backend->port, .daddr = tuple->saddr, .dport = tuple->sport,
 		.nexthdr = tuple->nexthdr, .reply = 1,
 	};
-	__u32 start = bpf_get_prandom_u32();
+	/* A client's ports follow each other, and so do these: none comes again before the client's own does. */
+	__u32 start = (tuple->saddr >> 8) * 2654435761u + bpf_ntohs(tuple->sport);
 
 	if (!node)
 		return bpf_map_update_elem(&cilium_ct4_global, &reply, entry, BPF_ANY) == 0;
 	reply.daddr = node;
 	for (__u32 i = 0; i < NAT_TRIES; i++) {
+		struct ct_entry *other;
+
 		reply.dport = bpf_htons(FIRST_NAT_PORT + (start + i) % NAT_PORTS);
+		other = bpf_map_lookup_elem(&cilium_ct4_global, &reply);
+		if (other && other->lifetime >= now())
+			continue;
 		entry->nat_port = reply.dport;
-		if (bpf_map_update_elem(&cilium_ct4_global, &reply, entry, BPF_NOEXIST) == 0)
-			return true;
+		return bpf_map_update_elem(&cilium_ct4_global, &reply, entry, BPF_ANY) == 0;
 	}
 	return false;
-}
-
-static __always_inline bool begins(struct __sk_buff *skb, struct packet *packet)
-{
-	__u8 flags = 0;
-
-	if (packet->tuple.nexthdr != IPPROTO_TCP)
-		return false;
-	bpf_skb_load_bytes(skb, packet->l4 + 13, &flags, sizeof(flags));
-	return (flags & 0x12) == 0x02;		/* SYN without ACK */
-}
-
-static __always_inline __u32 end_of_life(struct ipv4_ct_tuple *tuple)
-{
-	return now() + (tuple->nexthdr == IPPROTO_TCP ? TCP_SECONDS : ANY_SECONDS);
-}
-
-/* The endpoint of a connection that is known, if there is still one: a new one is not for one that terminates. */
-static __always_inline struct lb4_backend *known_backend(struct __sk_buff *skb, struct packet *packet,
-							 struct ct_entry *known)
-{
-	struct lb4_backend *backend;
-
-	if (!known || known->lifetime < now())
-		return NULL;
-	backend = bpf_map_lookup_elem(&cilium_lb4_backends_v3, &known->backend_id);
-	if (!backend || (backend->flags == TERMINATING && begins(skb, packet)))
-		return NULL;
-	known->lifetime = end_of_life(&packet->tuple);
-	return backend;
 }
 
 /* A reply to this node, which stood in for the client: from the Service to the client. */
@@ -121,8 +139,8 @@ static __always_inline int reply_to_client(struct __sk_buff *skb, struct packet 
 	__u16 index = bpf_htons(entry->rev_nat_index);
 	struct lb4_reverse_nat *service = bpf_map_lookup_elem(&cilium_lb4_reverse_nat, &index);
 
-	if (!service)
-		return TC_ACT_SHOT;	/* the Service has gone */
+	if (!service || !goes_on(entry, packet, tcp_flags(skb, packet)))
+		return TC_ACT_SHOT;	/* the Service has gone, or the client */
 	set_destination(skb, packet, entry->client, entry->client_port);
 	set_source(skb, packet, service->address, service->port);
 	return turn_round(skb, packet);
@@ -138,6 +156,29 @@ static __always_inline int to_endpoint(struct __sk_buff *skb, struct packet *pac
 	return turn_round(skb, packet);
 }
 
+/* The first packet of a connection: pick an endpoint, and remember it. */
+static __always_inline int begin(struct __sk_buff *skb, struct packet *packet, struct lb4_key *key,
+				 struct lb4_service *service, __be32 node)
+{
+	struct ct_entry entry = {
+		.rev_nat_index = service->rev_nat_index, .client = packet->tuple.saddr,
+		.client_port = packet->tuple.sport,
+	};
+	struct lb4_backend *backend;
+	bool here;
+
+	entry.lifetime = end_of_life(&entry, packet->tuple.nexthdr);
+	entry.backend_id = select_for_packet(key, service, &packet->tuple);
+	backend = bpf_map_lookup_elem(&cilium_lb4_backends_v3, &entry.backend_id);
+	if (!backend)
+		return TC_ACT_SHOT;
+	here = bpf_map_lookup_elem(&cilium_lxc, &backend->address);
+	if (!expect_replies(&entry, &packet->tuple, backend, here ? 0 : node))
+		return TC_ACT_SHOT;
+	bpf_map_update_elem(&cilium_ct4_global, &packet->tuple, &entry, BPF_ANY);
+	return to_endpoint(skb, packet, &entry, backend, node);
+}
+
 SEC("tc")
 int cil_from_netdev(struct __sk_buff *skb)
 {
@@ -146,9 +187,8 @@ int cil_from_netdev(struct __sk_buff *skb)
 	struct lb4_service *service;
 	struct lb4_backend *backend;
 	struct node_config *config;
-	struct ct_entry *known, entry = {};
+	struct ct_entry *known;
 	__u32 zero = 0;
-	bool here;
 
 	if (!read_packet(skb, &packet))
 		return TC_ACT_OK;
@@ -164,32 +204,16 @@ int cil_from_netdev(struct __sk_buff *skb)
 	service = lookup_service(&key, false);
 	if (!service)
 		return TC_ACT_OK;
-	if (!(service->flags & SVC_FLAG_ROUTABLE) || !allowed(service, packet.tuple.saddr))
-		return TC_ACT_SHOT;
 	config = bpf_map_lookup_elem(&labkit_node, &zero);
-	if (!config)
+	if (!config || !(service->flags & SVC_FLAG_ROUTABLE) || !allowed(service, packet.tuple.saddr))
 		return TC_ACT_SHOT;
-
 	known = bpf_map_lookup_elem(&cilium_ct4_global, &packet.tuple);
-	backend = known_backend(skb, &packet, known);
-	if (known && backend) {
-		entry = *known;
-		return to_endpoint(skb, &packet, &entry, backend, config->address);
-	}
+	backend = known_backend(known, &packet, tcp_flags(skb, &packet));
+	if (known && backend)
+		return to_endpoint(skb, &packet, known, backend, config->address);
 	if (!service->count)
 		return elsewhere(&key, service) ? TC_ACT_SHOT : refuse(skb, &packet);
-	entry = (struct ct_entry){
-		.backend_id = select_for_packet(&key, service, &packet.tuple), .rev_nat_index = service->rev_nat_index,
-		.client = packet.tuple.saddr, .client_port = packet.tuple.sport, .lifetime = end_of_life(&packet.tuple),
-	};
-	backend = bpf_map_lookup_elem(&cilium_lb4_backends_v3, &entry.backend_id);
-	if (!backend)
-		return TC_ACT_SHOT;
-	here = bpf_map_lookup_elem(&cilium_lxc, &backend->address);
-	if (!expect_replies(&entry, &packet.tuple, backend, here ? 0 : config->address))
-		return TC_ACT_SHOT;
-	bpf_map_update_elem(&cilium_ct4_global, &packet.tuple, &entry, BPF_ANY);
-	return to_endpoint(skb, &packet, &entry, backend, config->address);
+	return begin(skb, &packet, &key, service, config->address);
 }
 
 /* What leaves by the cable: a reply of an endpoint here to a client outside is from the Service. */

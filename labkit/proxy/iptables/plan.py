@@ -83,6 +83,7 @@ def block(port: Port, view: View, config: ProxyConfig) -> Block:
         port.frontend,
         endpoints.select(port.frontend, port.backends, view.node, view.zone),
         cluster_cidr=config.cluster_cidr,
+        local_interface=config.local_interface,
         masquerade_all=config.masquerade_all,
         node_ip=view.node_ip,
         commented=commented(view),

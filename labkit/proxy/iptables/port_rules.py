@@ -40,6 +40,7 @@ class PortRules:
     port: Frontend
     selection: Selection
     cluster_cidr: str
+    local_interface: str
     masquerade_all: bool
     node_ip: str
     commented: bool
@@ -153,17 +154,25 @@ class PortRules:
     def _masquerade_internal(self) -> None:
         """What comes for the cluster IP from outside the pods' range must return through this node."""
         port = self.port
-        if not (self.masquerade_all or self.cluster_cidr):
+        if not (self.masquerade_all or self.cluster_cidr or self.local_interface):
             return
+        by_address, by_interface = ("", "") if self.masquerade_all else self._from_pods("! ")
         self.draft.nat(
             self._internal_chain,
-            "" if self.masquerade_all else f"! {source(self.cluster_cidr)}",
+            by_address,
             destination(port.cluster_ip),
+            by_interface,
             f"-p {port.protocol}",
             comment(f"{port.name} cluster IP"),
             to_port(port.protocol, port.port),
             jump("KUBE-MARK-MASQ"),
         )
+
+    def _from_pods(self, negated: str = "") -> tuple[str, str]:
+        """What tells a pod's own traffic: by its source, or by the interface (proxy/util/localdetector.go)."""
+        if self.local_interface:
+            return "", f"{negated}-i {self.local_interface}"
+        return f"{negated}{source(self.cluster_cidr)}", ""
 
     def _external_chain(self) -> None:
         """KUBE-EXT-…: with externalTrafficPolicy Local the source is kept, and own traffic goes to any node."""
@@ -171,8 +180,8 @@ class PortRules:
         if not self.port.external_local:
             draft.nat(self._ext, comment(f"masquerade traffic {which}"), jump("KUBE-MARK-MASQ"))
         else:
-            if self.cluster_cidr:
-                draft.nat(self._ext, source(self.cluster_cidr), comment(f"pod traffic {which}"), jump(self._svc))
+            if self.cluster_cidr or self.local_interface:
+                draft.nat(self._ext, *self._from_pods(), comment(f"pod traffic {which}"), jump(self._svc))
             masquerade, route = f"masquerade LOCAL traffic {which}", f"route LOCAL traffic {which}"
             draft.nat(self._ext, comment(masquerade), LOCAL_SOURCE, jump("KUBE-MARK-MASQ"))
             draft.nat(self._ext, comment(route), LOCAL_SOURCE, jump(self._svc))

@@ -15,12 +15,13 @@ import msgspec
 
 from labkit.errors import NetlinkError, RuleError
 from labkit.linux import iptables, netns
+from labkit.linux.addresses import AddressWatch
 from labkit.linux.ipset import Sets
 from labkit.linux.iptables import Variant
 from labkit.linux.ipvs import Table
 from labkit.linux.netlink import Netlink
 from labkit.linux.rtnetlink import Links
-from labkit.net.ipvs import VirtualServer
+from labkit.net.ipvs import SCHEDULERS, VirtualServer
 from labkit.net.rules import Family, Ruleset, parse
 from labkit.proxy.ipvs import sets
 from labkit.proxy.ipvs.graceful import Leaving
@@ -65,6 +66,9 @@ class NodeTables:
     def __init__(self, path: str, variant: Variant, family: Family, excluded: Iterable[str] = ()) -> None:
         self.path, self.variant, self.family = path, variant, family
         self.leaving = Leaving()
+        self._watch: AddressWatch | None = None
+        self._own: frozenset[str] = frozenset()
+        self._device_index = 0
         self._excluded = tuple(ip_network(prefix) for prefix in excluded)
 
     def prepare(self, scheduler: str, strict_arp: bool, timeouts: tuple[int, int, int]) -> None:
@@ -72,13 +76,15 @@ class NodeTables:
         modules.provide(*MODULES, f"ip_vs_{scheduler}")
         try:
             with Table(self.path) as table:
-                probe = VirtualServer("198.51.100.0", 20000, "tcp", scheduler)
+                # At ports of their own: the modes of both families may start side by side.
+                probe = VirtualServer("198.51.100.0", 20006 if self.family == "IPv6" else 20000, "tcp", scheduler)
                 table.add(probe)
                 table.delete(probe)
                 if any(timeouts):
                     table.set_timeouts(*timeouts)
         except NetlinkError as error:
-            raise RuleError(f"can't use the IPVS proxier: {error.message}", **error.details) from error
+            known = f". The schedulers are {', '.join(SCHEDULERS)}" if scheduler not in SCHEDULERS else ""
+            raise RuleError(f"can't use the IPVS proxier: {error.message}{known}", **error.details) from error
         with netns.entered(self.path):
             for file, value in {**SETTINGS, **(STRICT_ARP if strict_arp else {})}.items():
                 file.write_text(value)
@@ -101,8 +107,16 @@ class NodeTables:
         return Found(state, tuple(missing), own_part(saved, is_own))
 
     def addresses(self) -> frozenset[str]:
-        """The node's own, but for those that mean the machine itself, and those of this mode."""
-        return frozenset(self._addresses(bound=False))
+        """The node's own, but for those that mean the machine itself, and those of this mode.
+
+        Listed anew only where one came or went: this mode alone may have thousands.
+        """
+        if self._watch is None:
+            self._watch = AddressWatch(self.path)
+        elif not self._watch.moved(self._device_index):
+            return self._own
+        self._own = frozenset(self._addresses(bound=False))
+        return self._own
 
     def take(self, step: Step) -> None:
         """Do what the step says. Raises `NetlinkError` or `RuleError` at the first refusal."""
@@ -126,6 +140,9 @@ class NodeTables:
 
     def clear(self) -> None:
         """Destroy the sets and the device; all else was taken back by a step before."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
         with Sets(self.path) as kernel, Links(self.path) as links:
             for base in sets.NAMES:
                 _unless_missing(lambda name: kernel.destroy(name), sets.name(base, self.family))
@@ -160,6 +177,7 @@ class NodeTables:
     def _addresses(self, bound: bool) -> Iterator[str]:
         with Links(self.path) as links:
             device = next((link["index"] for link in links.links() if link["name"] == DEVICE), 0)
+            self._device_index = device
             for one in links.addresses():
                 ip = ip_interface(one["address"]).ip
                 plain = not ip.is_loopback and not ip.is_link_local and (ip.version == 6) == (self.family == "IPv6")
@@ -168,8 +186,11 @@ class NodeTables:
 
     def _device(self, links: Links) -> None:
         """It stays down, as on a real node: the kernel takes its addresses for the node's own all the same."""
-        if DEVICE not in {link["name"] for link in links.links()}:
+        try:
             links.add_link(DEVICE, "dummy")
+        except NetlinkError as error:
+            if error.details["errno"] != errno.EEXIST:
+                raise
 
     def _ours(self, ip: str) -> bool:
         address = ip_address(ip)

@@ -5,12 +5,14 @@ A node of the lab is no Windows: `plan` is what HNS would have, the iptables rul
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Mapping, Set
 
+from labkit.errors import NotFound
 from labkit.linux.iptables import Variant
 from labkit.net.rules import Ruleset, ruleset
 from labkit.proxy.chains import Block, Chains
 from labkit.proxy.config import DEFAULT, ProxyConfig
+from labkit.proxy.kernelspace import text, vfp
 from labkit.proxy.kernelspace.emulation import FRAME, HOOKS, SHARED, block, frame, is_own
 from labkit.proxy.kernelspace.hns import LoadBalancer
 from labkit.proxy.kernelspace.plan import HnsPlan, assembled
@@ -18,6 +20,15 @@ from labkit.proxy.kernelspace.policies import load_balancers
 from labkit.proxy.mode import View
 from labkit.proxy.model import PortKey
 from labkit.proxy.writer import RuleWriter
+
+COMMANDS: Mapping[str, Callable[[HnsPlan], str]] = {
+    "hnsdiag list loadbalancers": str,
+    "hnsdiag list loadbalancers -d": lambda plan: text.details(plan.load_balancers),
+    "Get-HnsPolicyList": lambda plan: text.policy_lists(plan.load_balancers),
+    "Get-HnsEndpoint": lambda plan: text.endpoints(plan.endpoints),
+    "vfpctrl /list-rule": lambda plan: "\n".join(map(str, vfp.ports(plan))),
+}
+"""What the node's tools print, in PowerShell's words where there is no program."""
 
 
 class KernelspaceMode:
@@ -61,6 +72,12 @@ class KernelspaceMode:
                 blocks[key] = block(made, view.node_ip, self.config)
         edits = self._chains.replace(blocks, self._writer.batch)
         return await self._writer.write(edits, self._chains.ruleset, changed is None)
+
+    async def show(self, command: str) -> str:
+        """As a Windows node would answer."""
+        if command not in COMMANDS:
+            raise NotFound(f"{command!r} is no command here: there are {', '.join(map(repr, COMMANDS))}")
+        return COMMANDS[command](self.plan)
 
     async def stop(self) -> None:
         await self._writer.write("", ruleset({"nat": {}}, self.config.family), everything=True)

@@ -30,16 +30,6 @@ class HnsPlan(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         return text.listed(self.load_balancers)
 
-    @property
-    def policy_lists(self) -> str:
-        """As `Get-HnsPolicyList` prints them, with the VIPs written out."""
-        return text.policy_lists(self.load_balancers)
-
-    @property
-    def details(self) -> str:
-        """As `hnsdiag list loadbalancers -d` prints them: the JSON that HNS was given."""
-        return text.details(self.load_balancers)
-
 
 def plan(view: View, config: ProxyConfig = DEFAULT) -> HnsPlan:
     """All of a node, complete."""

@@ -58,7 +58,7 @@ def load_balancers(port: Port, view: View, config: ProxyConfig) -> tuple[LoadBal
         return ()
     outside = ends.here if front.external_local else ends.everywhere
     direct = front.external_local
-    _, internal = split_endpoint(ends.everywhere[0].address)
+    internal = front.target_port or split_endpoint(ends.everywhere[0].address)[1]
     build = _Builder(front, view.node, internal, config)
     external = PortFlags.VIP_EXTERNAL_IP
     inside = ends.here if front.internal_local else ends.everywhere
@@ -73,7 +73,11 @@ def load_balancers(port: Port, view: View, config: ProxyConfig) -> tuple[LoadBal
 
 
 class _Builder(msgspec.Struct, frozen=True):
-    """Makes the load balancers of one port; `internal`: the port of all endpoints, for HNS knows only one."""
+    """Makes the load balancers of one port.
+
+    internal  the port of all endpoints, for HNS knows only one: the Service's targetPort, whatever its slices say, or,
+              where that is a name, the first endpoint's
+    """
 
     front: Frontend
     node: str

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from labkit.proxy.kernelspace.hns import Flags, LoadBalancer, PortFlags
+from labkit.proxy.kernelspace.hns import Flags, HnsEndpoint, LoadBalancer, PortFlags
 
 
 def listed(made: Iterable[LoadBalancer]) -> str:
@@ -67,6 +67,14 @@ def _object(one: LoadBalancer) -> dict[str, Any]:
         "Flags": int(one.flags),
     }
     return {name: value for name, value in whole.items() if value}
+
+
+def endpoints(made: Iterable[HnsEndpoint]) -> str:
+    """`Get-HnsEndpoint | ft ID, IPAddress, MacAddress, IsRemoteEndpoint`."""
+    lines = [f"{'ID':36} {'IPAddress':15} {'MacAddress':17} IsRemoteEndpoint"]
+    lines.append(f"{'--':36} {'---------':15} {'----------':17} ----------------")
+    lines += [f"{one.id} {one.ip:15} {one.mac:17} {one.remote!s:>16}" for one in made]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def flags(one: LoadBalancer) -> str:

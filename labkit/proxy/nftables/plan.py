@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from labkit.net.nft import Table
+from labkit.net.nft import NftFamily, Table
 from labkit.net.nft.change import Holding
 from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.endpoints import select
@@ -34,9 +34,9 @@ def part_of(port: Port, view: View, config: ProxyConfig) -> Part:
 
 def frame_of(view: View, config: ProxyConfig) -> Table:
     """The table without Services, as the node's addresses and the settings make it."""
-    family = "ip6" if config.family == "IPv6" else "ip"
+    family: NftFamily = "ip6" if config.family == "IPv6" else "ip"
     ips = _node_port_ips(view, config)
-    return Frame(family, 1 << config.masquerade_bit, config.service_cidrs, ips).table()  # type: ignore[arg-type]
+    return Frame(family, 1 << config.masquerade_bit, config.service_cidrs, ips).table()
 
 
 def joined(frame: Table, contents: Holding) -> Table:

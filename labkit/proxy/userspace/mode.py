@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Iterable, Sequence, Set
 
-from labkit.errors import LabError, RuleError
+from labkit.errors import CommandError, NotFound, RuleError
 from labkit.linux import conntrack
 from labkit.linux.conntrack_find import Entries
 from labkit.linux.iptables import Variant
@@ -48,7 +48,7 @@ class UserspaceMode:
         self._chains = Chains(CHAINS, HOOKS, self.config.family)
         self._portals: dict[PortKey, Portal] = {}
         self._open: dict[PortKey, int] = {}
-        self._host_ip = ""
+        self._host_ip, self._behind = "", False
         self._holders: dict[Claim, set[PortKey]] = {}
 
     @property
@@ -66,25 +66,28 @@ class UserspaceMode:
         """Nothing to prepare: a node without Services needs no process."""
 
     async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
-        self._host_ip = view.node_ip
-        process, before = self._process, dict(self._open)
-        if process is None or not process.running:
-            process = self._process = await ProxyProcess.start(self.path, self.config.family)
-            self._open = {}
-            changed = None
-        keys = view.ports.keys() | self._portals.keys() if changed is None else changed
+        self._host_ip, before = view.node_ip, dict(self._open)
         try:
-            blocks = await self._opened(process, view, keys)
-            edits = self._chains.replace(blocks, self._writer.batch)
-            text = await self._writer.write(edits, self._chains.ruleset, changed is None)
-            await self._close(process)
-        except RuleError:
-            raise
-        except LabError as error:
-            raise RuleError(f"the proxy process in {self.path} failed: {error.message}") from error
-        lost = {n for (name, protocol), n in before.items() if protocol == "udp"} - set(self._open.values())
+            text = await self._follow(view, None if self._behind else changed)
+        except CommandError as error:
+            raise RuleError(f"kube-proxy in {self.path}: {error.message}") from error
+        lost = {n for (_, protocol), n in before.items() if protocol == "udp"} - set(self._open.values())
         if lost and self.config.family == "IPv4":
             await asyncio.to_thread(self._forget_flows, lost)
+        return text
+
+    async def _follow(self, view: View, changed: Set[PortKey] | None) -> str:
+        process = self._process
+        if process is None or not process.running:
+            process = self._process = await ProxyProcess.start(self.path, self.config.family)
+            self._open, changed = {}, None
+        keys = view.ports.keys() | self._portals.keys() if changed is None else changed
+        self._behind = True  # until the process has heard of these keys
+        blocks = await self._opened(process, view, keys)
+        self._behind = False
+        edits = self._chains.replace(blocks, self._writer.batch)
+        text = await self._writer.write(edits, self._chains.ruleset, changed is None)
+        await self._close(process)
         return text
 
     async def stop(self) -> None:
@@ -94,6 +97,17 @@ class UserspaceMode:
         self._reset()
         if process:
             await process.stop()
+
+    async def show(self, command: str) -> str:
+        """`counters`: what went through the process, a line for each Service port."""
+        if command != "counters":
+            raise NotFound(f"{command!r} is no command here: there is 'counters'")
+        rows = [("SERVICE PORT", "ACCEPTED", "DIALLED", "FAILED", "BYTES")]
+        found = await self.counters()
+        rows += [(n, str(c.accepted), str(c.dialled), str(c.failed), str(c.copied)) for n, c in found.items()]
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(f"{cell:{width}}" for cell, width in zip(row, wide, strict=True)) for row in rows)
+        return "".join(f"{line.rstrip()}\n" for line in lines)
 
     async def counters(self) -> dict[str, Counters]:
         """What went through the process, by `ns/service:port/protocol`; nothing where there is none."""

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import msgspec
 
+from labkit.errors import CommandError, LabError, SandboxError
 from labkit.linux import netns
 from labkit.proxy.userspace.counters import Counters
 from labkit.proxy.userspace.messages import Claim, Opened, Wanted
@@ -18,7 +19,7 @@ from labkit.sandbox.channel import Peer
 
 
 class ProxyProcess:
-    """It goes with its channel, so with this process however that ends. Calls raise `SandboxError` once it is gone."""
+    """It goes with its channel, so with this process however that ends. Its calls raise `CommandError`."""
 
     def __init__(self, popen: subprocess.Popen[bytes], peer: Peer) -> None:
         self.pid = popen.pid
@@ -27,7 +28,7 @@ class ProxyProcess:
 
     @classmethod
     async def start(cls, path: str, family: str) -> Self:
-        """In the network namespace at `path`."""
+        """In the network namespace at `path`. Raises `CommandError`."""
         mine, theirs = socket.socketpair()
         command = [sys.executable, "-P", "-m", "labkit.proxy.userspace.server", str(theirs.fileno()), family]
 
@@ -39,9 +40,9 @@ class ProxyProcess:
 
         try:
             popen = await asyncio.to_thread(spawn)
-        except BaseException:
+        except OSError as error:
             mine.close()
-            raise
+            raise CommandError(f"no proxy process can be started in {path}: {error}") from error
         return cls(popen, await Peer.over(mine, {}))
 
     @property
@@ -67,4 +68,9 @@ class ProxyProcess:
         await asyncio.to_thread(self._popen.wait)
 
     async def _call(self, method: str, **params: Any) -> Any:
-        return await self._peer.call(method, **params)
+        try:
+            return await self._peer.call(method, **params)
+        except SandboxError as error:
+            raise CommandError(f"the proxy process {self.pid} has ended") from error
+        except LabError as error:
+            raise CommandError(f"the proxy process {self.pid} cannot {method}: {error.message}") from error

@@ -41,6 +41,7 @@ def test_takes_what_makes_sense(changed: dict[str, Any]) -> None:
         ({"zones": ("Mars!",)}, "zone name 'Mars!': at most 8 lower-case letters, digits and dashes"),
         ({"cni": "calico"}, "cni is 'calico': choose one of ptp, bridge"),
         ({"proxy_mode": "magic"}, f"proxy_mode is 'magic': choose one of {', '.join(PROXY_MODES)}"),
+        ({"proxy_mode": "ebpf", "nodes": 65}, "nodes is 65: in ebpf mode choose from 1 to 64"),
         ({"iptables": "nftables"}, "iptables is 'nftables': choose one of nft, legacy, or leave it out"),
         ({"link": {"dely": "5ms"}}, "link has no 'dely': it takes bw, delay, jitter, loss, max_queue_size"),
         ({"link": {"delay": 5}}, "link['delay'] is 5: a time such as \"5ms\" is wanted"),

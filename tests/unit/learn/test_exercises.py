@@ -194,3 +194,16 @@ def test_which_type() -> None:
         verdict = judge(exercise, {**SITUATIONS, office: kind}, Hints())
         assert verdict.sentence == f"For {office}, {kind} is not the one to take."
     assert "nothing is not the one" in judge(exercise, {}, Hints()).sentence
+
+
+@pytest.mark.parametrize(
+    ("lots", "told"),
+    [
+        ([0.25, 0.25, 0.25, 0.25], "nowhere else to go"),
+        ([0.25, 0.25, 0.25, 1], "25%, 19%, 14%, 42%"),
+        ([0.25, 0.5, 1], "you gave 3 numbers"),
+        ([0.25, 0, 0.5, 1], "lies above 0"),
+    ],
+)
+def test_lots_of_four(lots: list[float], told: str) -> None:
+    assert told in judge(EXERCISES["kube-proxy/lots-of-four"], lots, Hints()).sentence

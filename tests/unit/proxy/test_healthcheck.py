@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 import pytest
 
-from labkit.api.objects import EndpointSlice, Node, Service, view
-from labkit.proxy.healthcheck import local_endpoints, of_node, of_service, ports
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, 678, UTC)
+from labkit.api.objects import EndpointSlice, Service, view
+from labkit.proxy.healthcheck import local_endpoints, of_service, ports
 
 
 def service(**spec):
     spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 30001, **spec}
     return view({"kind": "Service", "metadata": {"namespace": "shop", "name": "web"}, "spec": spec}, Service)
-
-
-def node(**parts):
-    return view({"kind": "Node", "metadata": {"name": "node-1", **parts.pop("metadata", {})}, **parts}, Node)
 
 
 def test_which_services_are_asked_about():
@@ -50,26 +43,3 @@ def test_the_answer_for_a_service(endpoints, well, status):
     }
     assert answer.body.startswith('{\n\t"service": {\n\t\t"namespace": "shop",')
     assert answer.headers["X-Load-Balancing-Endpoint-Weight"] == str(endpoints)
-
-
-@pytest.mark.parametrize(
-    ("path", "found", "status"),
-    [
-        ("/healthz", node(), 200),
-        ("/healthz", node(spec={"taints": [{"key": "ToBeDeletedByClusterAutoscaler"}]}), 503),
-        ("/healthz", node(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}), 503),
-        ("/healthz", None, 503),
-        ("/livez", None, 200),
-        ("/other", node(), 404),
-    ],
-)
-def test_the_answer_for_the_node(path, found, status):
-    assert of_node(path, found, NOW, NOW).status == status
-
-
-def test_the_words_for_the_node():
-    time = "2026-01-02 03:04:05.000678 +0000 UTC"
-    times = f'{{"lastUpdated": "{time}","currentTime": "{time}"'
-    assert of_node("/healthz", node(), NOW, NOW).body == times + ', "nodeEligible": true}'
-    assert of_node("/livez", node(), NOW, NOW).body == times + "}"
-    assert of_node("/livez", node(), NOW, NOW, well=False).status == 503

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from differences import EBPF, IPVS, KERNELSPACE, USERSPACE, expected
+from differences import EBPF, IPVS, KERNELSPACE, USERSPACE, expected, from_node
 from packetflow import CASES, LEFT_OUT, NODE, NODE_ADDRESSES, Case, cases, endpoint_slice, service, suites
 from selection import NODE_ADDRESS, SELECTIONS, selection_packets, selection_view
 
@@ -45,7 +45,7 @@ PLANS = {
 @pytest.mark.parametrize(("mode", "case"), [pytest.param(m, c, id=f"{m}-{c}") for m in PLANS for c in cases(m)])
 def test_flow(mode: str, case: Case) -> None:
     plan = PLANS[mode](case.view, case.config)
-    found = predict(plan, case.packet, node_addresses=NODE_ADDRESSES, from_node=case.from_node)
+    found = predict(plan, case.packet, node_addresses=NODE_ADDRESSES, from_node=from_node(mode, case))
     what = expected(mode, case)
     assert found.verdict == what["verdict"]
     assert list(found.to) == sorted(what.get("to", []))

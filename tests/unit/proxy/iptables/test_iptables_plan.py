@@ -176,3 +176,12 @@ def test_large_clusters_have_no_comments_on_endpoint_rules() -> None:
 def test_text_and_parse_are_inverse() -> None:
     rules = plan(seen([web(sessionAffinity="ClientIP")], [ends("10.244.1.5", "10.244.2.7")], NODE))
     assert parse(str(rules)) == rules
+
+
+def test_pods_can_be_told_by_the_interface_that_they_come_by() -> None:
+    outside = web(
+        type="NodePort", externalTrafficPolicy="Local", ports=[{"name": "http", "port": 80, "nodePort": 30080}]
+    )
+    rules = plan(seen([outside], [ends("10.244.1.5")], NODE), ProxyConfig(cluster_cidr="", local_interface="veth+"))
+    assert texts(rules, "nat", "KUBE-SVC-")[0].startswith("-d 10.96.0.20/32 ! -i veth+ -p tcp ")
+    assert texts(rules, "nat", "KUBE-EXT-")[0].startswith("-i veth+ -m comment ")

@@ -102,10 +102,19 @@ def test_readiness(balanced: bool, ends: dict[str, dict[str, Any]], wanted: dict
     assert {vip: ips for vip, (_, ips, _) in found.items()} == wanted
 
 
+@pytest.mark.parametrize(("target", "internal"), [(8080, 8080), (9090, 9090), ("http", 8080)])
+def test_one_port_for_all_endpoints(target: int | str, internal: int) -> None:
+    named = service()
+    port = msgspec.structs.replace(named.spec.ports[0], target_port=target)
+    spec = msgspec.structs.replace(named.spec, ports=(port,))
+    (lb,) = planned(msgspec.structs.replace(named, spec=spec), READY).load_balancers
+    assert (lb.mapping.internal_port, lb.ips) == (internal, ALL)
+
+
 def test_session_affinity_is_a_hash_of_the_source() -> None:
     made = planned(service(sessionAffinity="ClientIP"), READY)
     assert [lb.mapping.distribution for lb in made.load_balancers] == [Distribution.SOURCE_IP]
-    assert "DistributionType=2" in made.policy_lists
+    assert "DistributionType=2" in text.policy_lists(made.load_balancers)
 
 
 def test_neither_sctp_nor_pods_on_the_nodes_own_network() -> None:
@@ -128,18 +137,22 @@ def test_endpoints_are_pods_here_and_stand_ins_for_others() -> None:
 def test_prints_as_windows_does() -> None:
     made = planned(service(type="NodePort", nodePort=30080), {NEAR: {}, FAR: {}}, DSR)
     near, far = (e.id for e in made.endpoints)
+    assert text.endpoints(made.endpoints).splitlines()[2:] == [
+        f"{near} 10.244.1.2      0a-58-0a-f4-01-02            False",
+        f"{far} 10.244.2.2      02-11-0a-f4-02-02             True",
+    ]
     cluster, node = (lb.id for lb in made.load_balancers)
     assert str(made) == (
         "ID                                   | Virtual IPs      | Direct IP IDs\n"
         f"{cluster} |  10.96.0.20      | {near} {far}\n"
         f"{node} |                  | {near} {far}\n"
     )
-    first, second = made.policy_lists.split("\n\n")
+    first, second = text.policy_lists(made.load_balancers).split("\n\n")
     assert "Policies           : {@{ExternalPort=80; InternalPort=8080; IsDSR=True; Protocol=6; " in first
     assert f"References         : {{/endpoints/{near}, /endpoints/{far}}}" in first
     assert "LocalRoutedVIP=True" in second and "VIPs={}" in second
-    decoder = json.JSONDecoder()
-    shown, end = decoder.raw_decode(made.details)
+    decoder, details = json.JSONDecoder(), text.details(made.load_balancers)
+    shown, end = decoder.raw_decode(details)
     assert shown == {
         "ID": cluster,
         "HostComputeEndpoints": [near, far],
@@ -148,7 +161,7 @@ def test_prints_as_windows_does() -> None:
         "SchemaVersion": {"Major": 2, "Minor": 0},
         "Flags": 1,
     }
-    other, _ = decoder.raw_decode(made.details[end:].lstrip())
+    other, _ = decoder.raw_decode(details[end:].lstrip())
     assert other["PortMappings"][0]["Flags"] == 18 and "FrontendVIPs" not in other
 
 

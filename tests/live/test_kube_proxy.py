@@ -1,0 +1,159 @@
+"""kube-proxy on a lab's nodes: what it is told, what it tells of itself, and what it makes of others' interference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from inside import NFT
+from labs import errors, wait_until
+from web import WEB
+
+from labkit import lab
+from labkit.errors import LabError
+from labkit.lab import Lab
+
+CURL = "curl -s -m 5 -w '\\n%{{http_code}} %{{content_type}}' http://{}"
+
+
+@pytest.fixture(scope="module", params=[pytest.param("nft", marks=NFT), "legacy"])
+def k(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    config = {"iptables": {"syncPeriod": "1s"}, "metricsBindAddress": "0.0.0.0:10249", "logging": {"verbosity": 2}}
+    with lab.start(nodes=2, name="kube-proxy", iptables=request.param, proxy_config=config) as started:
+        started.apply(WEB)
+        started.wait()
+        yield started
+
+
+def page(k: Lab, address: str, node: str = "node-1") -> tuple[str, int, str]:
+    """Body, status and type of a page, asked for on the node."""
+    body, _, end = k.node(node).run(CURL.format(address), check=True).stdout.rpartition("\n")
+    status, _, kind = end.partition(" ")
+    return body, int(status), kind
+
+
+def figure(k: Lab, name: str, node: str = "node-1") -> float:
+    """One line of the metrics, with its labels as they are written there."""
+    lines = page(k, "localhost:10249/metrics", node)[0].splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == name), 0.0)
+
+
+def test_pages(k: Lab) -> None:
+    assert page(k, "localhost:10249/proxyMode") == ("iptables", 200, "text/plain; charset=utf-8")
+    assert page(k, "localhost:10249/healthz")[:2] == ("ok", 200)
+    assert page(k, "localhost:10249/nothing")[:2] == ("404 page not found\n", 404)
+    body, status, kind = page(k, "localhost:10256/healthz")
+    assert (status, kind, json.loads(body)["nodeEligible"]) == (200, "application/json", True)
+    configz = json.loads(page(k, "localhost:10249/configz")[0])["kubeproxy.config.k8s.io"]
+    assert configz["iptables"]["syncPeriod"] == "1s"
+    assert configz["clusterCIDR"] == "10.244.0.0/16"
+    told = yaml.safe_load(k.get("configmap/kube-proxy", "kube-system")["data"]["config.conf"])
+    assert told["metricsBindAddress"] == "0.0.0.0:10249"
+    # from elsewhere too, as the configuration has it
+    rows = k.pod("client").get("http://172.18.1.11:10249/metrics")
+    assert rows.iloc[0]["status"] == 200
+
+
+def test_a_node_about_to_go_is_not_fit(k: Lab) -> None:
+    tainted = [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-2"}}
+    k.apply({**node, "spec": {"taints": tainted}}, server_side=True)
+    told, status, _ = page(k, "localhost:10256/healthz", "node-2")
+    assert (status, json.loads(told)["nodeEligible"], json.loads(told)["healthy"]) == (503, False, True)
+    assert page(k, "localhost:10256/livez", "node-2")[1] == 200
+    k.apply(node, server_side=True)
+    assert page(k, "localhost:10256/healthz", "node-2")[1] == 200
+    assert figure(k, 'kubeproxy_proxy_healthz_total{code="503"}', "node-2") == 1
+
+
+def test_what_is_counted(k: Lab) -> None:
+    rules = k.node("node-1").run("iptables-save -t nat | grep -c '^-A'").stdout
+    counted = figure(k, 'kubeproxy_sync_proxy_rules_iptables_total{ip_family="IPv4",table="nat"}')
+    assert 0 < counted <= int(rules)
+    before = figure(k, 'kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family="IPv4"}')
+    changes = figure(k, "kubeproxy_sync_proxy_rules_service_changes_total")
+    local = {"internalTrafficPolicy": "Local", "selector": {"app": "nobody"}, "ports": [{"port": 80}]}
+    k.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "local"}, "spec": local})
+    k.wait()
+    assert figure(k, "kubeproxy_sync_proxy_rules_service_changes_total") > changes
+    assert figure(k, "kubeproxy_sync_proxy_rules_service_changes_pending") == 0
+    after = figure(k, 'kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family="IPv4"}')
+    assert after > before
+    k.delete("svc/local")
+
+
+@pytest.mark.parametrize("how", ["-D", "-F", "-X"])
+def test_a_rule_deleted_by_hand_is_back_without_any_change(k: Lab, how: str) -> None:
+    node = k.node("node-1")
+    chain = next(line.split()[0][1:] for line in saved(k) if line.startswith(":KUBE-SVC-"))
+    before = saved(k)
+    if how == "-D":
+        node.run(f"iptables -t nat -D {chain} 1", check=True)
+    elif how == "-F":
+        node.run("iptables -t nat -F KUBE-SERVICES", check=True)
+    else:
+        node.run("iptables -t nat -D PREROUTING 1; iptables -t nat -N EVIL", check=True)
+    wait_until(lambda: [line for line in saved(k) if "EVIL" not in line] == before, 10, "the repair")
+    node.run("iptables -t nat -X EVIL")
+    assert errors(k.pod("client").get("http://web/", n=20)) == []
+
+
+def saved(k: Lab) -> list[str]:
+    """The nat table without comments and counters, its built-in chains' policies apart."""
+    lines = k.node("node-1").run("iptables-save -t nat", check=True).stdout.splitlines()
+    return sorted(line.partition(" [")[0] for line in lines if not line.startswith("#"))
+
+
+def test_a_change_is_in_force_after_a_restart(k: Lab) -> None:
+    config_map = k.get("configmap/kube-proxy", "kube-system")
+    told = yaml.safe_load(config_map["data"]["config.conf"])
+    told["iptables"]["masqueradeBit"] = 5
+    told["nodePortAddresses"] = ["primary"]
+    write(k, config_map, told)
+    assert "0x4000/0x4000" in k.node("node-1").run("iptables-save -t nat").stdout, "not before"
+    load = k.pod("client").get("http://web/", n=5)
+    k.node("node-1").proxy.restart()
+    rules = k.node("node-1").run("iptables-save -t nat").stdout
+    assert "0x20/0x20" in rules and "0x4000" not in rules
+    assert "-d 172.18.1.11/32 -m comment" in rules
+    assert "0x4000/0x4000" in k.node("node-2").run("iptables-save -t nat").stdout, "not that of another node"
+    assert errors(load) == errors(k.pod("client").get("http://web/", n=20)) == []
+    assert k.node("node-1").proxy.log.count('"Version info"') == 2
+    assert "Starting" in list(k.events()["REASON"])
+    told["mode"] = "ipvss"
+    write(k, config_map, told)
+    with pytest.raises(LabError, match="must be iptables, ipvs, nftables or blank"):
+        k.node("node-1").proxy.restart()
+    assert k.node("node-1").proxy.state["healthy"]
+    assert page(k, "localhost:10249/proxyMode")[0] == "iptables"
+
+
+def write(k: Lab, config_map: dict[str, Any], told: dict[str, Any]) -> None:
+    data = {**config_map["data"], "config.conf": yaml.safe_dump(told)}
+    k.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-proxy"}, "data": data}, "kube-system")
+
+
+@pytest.mark.sandbox("namespaces")  # User-Mode Linux has no nftables for IP packets
+def test_a_proxy_that_comes_back_in_another_mode_cleans_up_after_the_first() -> None:
+    with lab.start(nodes=2, name="modes") as k:
+        k.apply(WEB)
+        k.wait()
+        config_map = k.get("configmap/kube-proxy", "kube-system")
+        told = yaml.safe_load(config_map["data"]["config.conf"])
+        has = {
+            "nftables": "nft list table ip kube-proxy | grep -c service-",
+            "userspace": "iptables-save | grep -c KUBE-PORTALS",
+            "iptables": "iptables-save | grep -c KUBE-SVC",
+        }
+        for mode in ("nftables", "userspace", "iptables"):
+            write(k, config_map, {**told, "mode": mode})
+            for node in ("node-1", "node-2"):
+                k.node(node).proxy.restart()
+                there = {other: k.node(node).run(command).stdout.strip() != "0" for other, command in has.items()}
+                there["nftables"] = k.node(node).run("nft list table ip kube-proxy").code == 0
+                assert there == {other: other == mode for other in has}, mode
+            assert errors(k.pod("client").get("http://web/", n=20)) == [], mode
+            assert page(k, "localhost:10249/proxyMode")[0] == mode
