@@ -19,6 +19,7 @@ from labkit.cluster.proxy_ports import ProxyPorts
 from labkit.cluster.triggers import trigger
 from labkit.errors import RuleError
 from labkit.linux.iptables import Variant
+from labkit.net.rules import Family
 from labkit.proxy.client.api import HERE, Api, Raw, Refused
 from labkit.proxy.client.kubeconfig import Access
 from labkit.proxy.client.reflector import LOST, Reflector
@@ -46,7 +47,7 @@ class NodeProxy:
         self._variant = variant
         self._say = say
         self._api = Api(access, self._count, agent)
-        self._tracker = Tracker()
+        self._trackers: list[Tracker] = []
         self._proxy: KubeProxy | None = None
         self._ports: ProxyPorts | None = None
         self._begun = False
@@ -60,7 +61,8 @@ class NodeProxy:
         cidrs = await self._api.get(CIDRS)
         ranges = tuple(each for raw in cidrs.get("items") or () for each in raw["spec"].get("cidrs", ()))
         settings = Settings(self._settings.config, ranges)
-        proxy = self._proxy = KubeProxy(HERE, node, settings, self._variant, [self._tracker], self._surroundings())
+        self._trackers = [Tracker(family) for family in _families(node)]
+        proxy = self._proxy = KubeProxy(HERE, node, settings, self._variant, self._trackers, self._surroundings())
         for request in self._requests:
             self._count(*request)
         await proxy.prepare()
@@ -128,14 +130,16 @@ class NodeProxy:
             self._say("E", "event_broadcaster.go:279", "Unable to write event", {"err": str(error)})
 
     def _service(self, change: str, raw: Raw) -> None:
-        keys = self._tracker.service(view(raw, Service), gone=change == "DELETED")
-        if self._begun and self._proxy:
-            self._proxy.services_changed("IPv4", keys)
+        for tracker in self._trackers:
+            keys = tracker.service(view(raw, Service), gone=change == "DELETED")
+            if self._begun and self._proxy:
+                self._proxy.services_changed(tracker.family, keys)
 
     def _slice(self, change: str, raw: Raw) -> None:
-        keys = self._tracker.slice(view(raw, EndpointSlice), gone=change == "DELETED")
-        if self._begun and self._proxy:
-            self._proxy.endpoints_changed("IPv4", keys, trigger(raw))
+        for tracker in self._trackers:
+            keys = tracker.slice(view(raw, EndpointSlice), gone=change == "DELETED")
+            if self._begun and self._proxy:
+                self._proxy.endpoints_changed(tracker.family, keys, trigger(raw))
 
     def _node(self, change: str, raw: Raw) -> None:
         if self._proxy:
@@ -168,3 +172,10 @@ class NodeProxy:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) and not self._failed.done():
             self._failed.set_exception(error)
+
+
+def _families(node: Node) -> list[Family]:
+    """Those in which the node has an address; IPv4 where it has none."""
+    own = {":" in a.address for a in node.status.addresses if a.type == "InternalIP"}
+    families: list[tuple[Family, bool]] = [("IPv4", own != {True}), ("IPv6", True in own)]
+    return [family for family, there in families if there]

@@ -54,4 +54,7 @@ def read(store: Store) -> Settings:
     if config.mode not in MODES:
         said = f"mode {config.mode!r} is none that this lab has: {', '.join(MODES)}"
         raise ConfigError(said, problems=[said])
+    if config.mode != "iptables" and config.detect_local_mode in ("BridgeInterface", "InterfaceNamePrefix"):
+        said = f"detectLocalMode {config.detect_local_mode} is for the lab's iptables mode only, not {config.mode}"
+        raise ConfigError(said, problems=[said])
     return Settings(config)

@@ -10,11 +10,12 @@ import msgspec
 
 from labkit.api import manifest
 from labkit.errors import ApiError, NotFound
-from labkit.lab import kubectl, nft_rules, rules
+from labkit.lab import ipvs_rules, kubectl, nft_rules, rules
 from labkit.lab.door import Door
 from labkit.lab.handle import Handle, Node, Output
 from labkit.lab.objects import FORM, Objects
 from labkit.lab.watch import Watch
+from labkit.net import ipset, ipvs
 from labkit.net.path import PacketPath
 from labkit.net.rules import parse
 from labkit.sandbox.start import Sandbox
@@ -213,6 +214,12 @@ class Lab:
         if self._facts["proxy_mode"] == "nftables":
             listing = self.node(node).run("nft list table ip kube-proxy", check=True).stdout
             return Frame(nft_rules.serving(listing, key), columns=columns)
+        if self._facts["proxy_mode"] == "ipvs":
+            servers = ipvs.parse(self.node(node).run("ipvsadm-save -n", check=True).stdout)
+            sets = ipset.parse(self.node(node).run("ipset save", check=True).stdout)
+            space, _, name = key.partition("/")
+            those = (s for s in self.objects("Service", space) if s["metadata"]["name"] == name)
+            return Frame([row for s in those for row in ipvs_rules.serving(s, servers, sets)], columns=columns)
         saved = parse(self.node(node).run("iptables-save", check=True).stdout)
         found = [row for table in ("nat", "filter") for row in rules.serving(saved, key, table)]
         return Frame(found, columns=columns)

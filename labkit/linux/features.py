@@ -27,6 +27,7 @@ class Feature:
 
 EVERY = ("every notebook",)
 _EBPF = r"""proxy_mode=["']ebpf"""
+IPVS = ("42_ipvs",)
 FEATURES = (
     Feature("veth", "a pod's cable to its node", "sudo modprobe veth", notebooks=EVERY),
     Feature("bridge", "switches, pods on cni0", "sudo modprobe bridge", notebooks=EVERY),
@@ -52,8 +53,8 @@ FEATURES = (
         instead="iptables-legacy",
     ),
     Feature("nftables", "kube-proxy in nftables mode", "sudo modprobe nf_tables", r'proxy_mode="nftables"'),
-    Feature("ipset", "sets of addresses in rules", "sudo modprobe ip_set", r'proxy_mode="ipvs"'),
-    Feature("ipvs", "kube-proxy in IPVS mode", "sudo modprobe ip_vs", r'proxy_mode="ipvs"'),
+    Feature("ipset", "sets of addresses in rules", "sudo modprobe ip_set", r'proxy_mode="ipvs"', IPVS),
+    Feature("ipvs", "kube-proxy in IPVS mode", "sudo modprobe ip_vs", r'proxy_mode="ipvs"', IPVS),
     Feature("htb", "links of limited bandwidth", "sudo modprobe sch_htb", r'"bw":'),
     Feature("tbf", "links of limited bandwidth, simple", "sudo modprobe sch_tbf"),
     Feature("netem", "links with delay and loss", "sudo modprobe sch_netem", r'"(delay|jitter|loss)":'),

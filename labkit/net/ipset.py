@@ -8,6 +8,7 @@ import msgspec
 
 from labkit.net.rules import Family
 
+_SIZES = {"hashsize": "hash_size", "maxelem": "most"}
 Kind = Literal["hash:ip", "hash:ip,port", "hash:ip,port,ip", "hash:ip,port,net", "bitmap:port"]
 
 
@@ -53,3 +54,33 @@ class AddressSet(msgspec.Struct, frozen=True):
             return f"create {self.name} {self.kind} range 0-65535"
         family = "inet6" if self.family == "IPv6" else "inet"
         return f"create {self.name} {self.kind} family {family} hashsize {self.hash_size} maxelem {self.most}"
+
+
+def parse(saved: str) -> list[AddressSet]:
+    """What `ipset save` printed, in its order; what the sets are for is not in there.
+
+    Raises `ValueError` for a line that it does not print.
+    """
+    found: dict[str, AddressSet] = {}
+    elements: dict[str, set[Element]] = {}
+    for line in filter(None, saved.splitlines()):
+        match line.split():
+            case ["create", name, kind, *options]:
+                settings = dict(zip(options[::2], options[1::2], strict=True))
+                family: Family = "IPv6" if settings.get("family") == "inet6" else "IPv4"
+                sizes = {key: int(settings[word]) for word, key in _SIZES.items() if word in settings}
+                found[name] = msgspec.convert({"name": name, "kind": kind, "family": family, **sizes}, AddressSet)
+                elements[name] = set()
+            case ["add", name, text, *_] if name in found:
+                elements[name].add(_element(text))
+            case _:
+                raise ValueError(f"ipset does not print {line!r}")
+    return [msgspec.structs.replace(one, elements=frozenset(elements[name])) for name, one in found.items()]
+
+
+def _element(text: str) -> Element:
+    if text.isdecimal():
+        return Element(port=int(text))
+    ip, port, second, *_ = (*text.split(","), "", "")
+    protocol, _, number = port.partition(":")
+    return Element(ip, protocol, int(number or 0), second)

@@ -11,6 +11,7 @@ from labkit.net.packet import endpoint
 
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh")
 _OPTION = {"tcp": "-t", "udp": "-u", "sctp": "--sctp-service"}
+_PROTOCOL = {option: protocol for protocol, option in _OPTION.items()}
 
 ServerKey = tuple[str, str, int]
 """Protocol in lower case, address, port: what a virtual server is known by."""
@@ -72,3 +73,28 @@ class VirtualServer(msgspec.Struct, frozen=True):
     def added(self, server: RealServer) -> str:
         """The line that adds one of its servers."""
         return f"-a {self.name} -r {server.address} -m -w {server.weight}"
+
+
+def parse(saved: str) -> list[VirtualServer]:
+    """What `ipvsadm-save -n` printed, in its order. It sorts real servers; the kernel's list may have another order.
+
+    Raises `ValueError` for a line that it does not print.
+    """
+    found: list[VirtualServer] = []
+    for line in filter(None, saved.splitlines()):
+        match line.split():
+            case ["-A", option, address, "-s", scheduler, *more]:
+                ip, port = _split(address)
+                persistent = int(more[more.index("-p") + 1]) if "-p" in more else 0
+                found.append(VirtualServer(ip, port, _PROTOCOL[option], scheduler, persistent, "mh-port" in more))
+            case ["-a", _, _, "-r", address, "-m", "-w", weight] if found:
+                server = RealServer(*_split(address), int(weight))
+                found[-1] = msgspec.structs.replace(found[-1], servers=(*found[-1].servers, server))
+            case _:
+                raise ValueError(f"ipvsadm-save does not print {line!r}")
+    return found
+
+
+def _split(address: str) -> tuple[str, int]:
+    ip, _, port = address.rpartition(":")
+    return ip.strip("[]"), int(port)

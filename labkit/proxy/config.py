@@ -35,16 +35,13 @@ class Winkernel(msgspec.Struct, frozen=True):
 class EbpfConfig(msgspec.Struct, frozen=True):
     """Settings of the ebpf mode; the defaults are Cilium's, but for the room, which is memory of every node.
 
-    algorithm  loadBalancer.algorithm: how connections from outside get their endpoint
+    algorithm  loadBalancer.algorithm: how connections from outside get their endpoint; a Service's annotation
+               `service.cilium.io/lb-algorithm` goes before it
     map_max    bpf.lbMapMax: entries that each map of Services has room for
     """
 
     algorithm: Literal["random", "maglev"] = "random"
     map_max: int = 16384
-
-    @property
-    def maglev(self) -> bool:
-        return self.algorithm == "maglev"
 
 
 class ProxyConfig(msgspec.Struct, frozen=True):

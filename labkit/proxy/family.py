@@ -17,7 +17,7 @@ from collections.abc import Callable, Set
 import msgspec
 
 from labkit.api.objects import Node
-from labkit.errors import RuleError
+from labkit.errors import LabError, RuleError
 from labkit.net.rules import Ruleset
 from labkit.proxy import faults
 from labkit.proxy.guard import Guard
@@ -64,6 +64,7 @@ class FamilyProxy:
         self.tracker = tracker
         self.proxier = proxier
         self.refused: dict[PortKey, RuleError] = {}
+        proxier.reconciled = self._reconciled
         self._guard = guard
         guard.disturbed.append(self.suspect)
         self._metrics, self._health = counted
@@ -83,7 +84,10 @@ class FamilyProxy:
     def changed(self, keys: Set[PortKey] | None, node: Node | None = None, trigger: float | None = None) -> None:
         """Ports have changed, or, with None, anything may have. `trigger`: when that began, seconds since 1970."""
         self._node = node or self._node
-        self._due = None if keys is None or self._due is None else self._due | keys
+        if keys is None:
+            self._due = None
+        elif self._due is not None:
+            self._due |= keys
         if trigger is not None:
             self._triggers.append(trigger)
         self._health.queued(self.tracker.family)
@@ -144,7 +148,7 @@ class FamilyProxy:
         began = time.perf_counter()
         try:
             text = await self._apply(view, changed)
-        except RuleError as error:
+        except LabError as error:
             self._due = None
             place, facts = "proxier.go:1507", {"err": error.message}
             self._around.say("E", place, "Failed to execute iptables-restore", facts)
@@ -189,6 +193,10 @@ class FamilyProxy:
             self.refused = refused
             self._around.refused(refused)
         return text
+
+    def _reconciled(self, seconds: float, forgotten: int) -> None:
+        self._metrics.reconciled.observe(seconds, ip_family=self.tracker.family)
+        self._metrics.forgotten.add(forgotten, ip_family=self.tracker.family)
 
     def _count_sync(self, text: str, full: bool, seconds: float) -> None:
         family, metrics, now = self.tracker.family, self._metrics, time.time()

@@ -11,6 +11,8 @@ from labkit.linux.rule_marks import Mark, RuleMarks
 class Guard:
     """Knows the rules as this node's proxy left them. `turn` is held by whoever changes them.
 
+    What somebody else changes while the proxy itself writes looks as if the proxy had: the hourly full sync finds it.
+
     disturbed: called for each address family when somebody else has changed something
     """
 

@@ -19,6 +19,7 @@ from labkit.net.rules import Family
 
 _NOT_OURS = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
 
+_ALGORITHM = "service.cilium.io/lb-algorithm"
 MOST_WEIGHT = 65535  # as ipvsadm has it
 
 PortKey = tuple[str, str]
@@ -30,6 +31,7 @@ class Frontend(msgspec.Struct, frozen=True):
 
     name              `ns/service:port`; protocol in lower case
     affinity_seconds  how long a client keeps its endpoint; 0 without session affinity
+    algorithm         "random" or "maglev" where Cilium's annotation asks for one, for the ebpf mode
     target_port       its targetPort where that is a number, else 0; on Linux the endpoints' own ports count alone
     """
 
@@ -45,6 +47,7 @@ class Frontend(msgspec.Struct, frozen=True):
     internal_local: bool = False
     external_local: bool = False
     affinity_seconds: int = 0
+    algorithm: str = ""
     target_port: int = 0
 
     @property
@@ -134,8 +137,15 @@ def _frontend(service: Service, port: ServicePort, cluster_ip: str, family: Fami
         internal_local=spec.internal_traffic_policy == "Local",
         external_local=external_local,
         affinity_seconds=_affinity_seconds(service),
+        algorithm=_algorithm(service),
         target_port=port.target_port if isinstance(port.target_port, int) else 0,
     )
+
+
+def _algorithm(service: Service) -> str:
+    """Other values say nothing, as in Cilium (pkg/loadbalancer/loadbalancer.go, `ToSVCLoadBalancingAlgorithm`)."""
+    asked = service.metadata.annotations.get(_ALGORITHM, "").lower()
+    return asked if asked in ("random", "maglev") else ""
 
 
 def _virtual_ips(service: Service, family: Family) -> tuple[str, ...]:

@@ -134,3 +134,26 @@ def test_a_change_is_in_force_after_a_restart(k: Lab) -> None:
 def write(k: Lab, config_map: dict[str, Any], told: dict[str, Any]) -> None:
     data = {**config_map["data"], "config.conf": yaml.safe_dump(told)}
     k.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-proxy"}, "data": data}, "kube-system")
+
+
+@pytest.mark.sandbox("namespaces")  # User-Mode Linux has no nftables for IP packets
+def test_a_proxy_that_comes_back_in_another_mode_cleans_up_after_the_first() -> None:
+    with lab.start(nodes=2, name="modes") as k:
+        k.apply(WEB)
+        k.wait()
+        config_map = k.get("configmap/kube-proxy", "kube-system")
+        told = yaml.safe_load(config_map["data"]["config.conf"])
+        has = {
+            "nftables": "nft list table ip kube-proxy | grep -c service-",
+            "userspace": "iptables-save | grep -c KUBE-PORTALS",
+            "iptables": "iptables-save | grep -c KUBE-SVC",
+        }
+        for mode in ("nftables", "userspace", "iptables"):
+            write(k, config_map, {**told, "mode": mode})
+            for node in ("node-1", "node-2"):
+                k.node(node).proxy.restart()
+                there = {other: k.node(node).run(command).stdout.strip() != "0" for other, command in has.items()}
+                there["nftables"] = k.node(node).run("nft list table ip kube-proxy").code == 0
+                assert there == {other: other == mode for other in has}, mode
+            assert errors(k.pod("client").get("http://web/", n=20)) == [], mode
+            assert page(k, "localhost:10249/proxyMode")[0] == mode

@@ -1,20 +1,21 @@
 """A whole lab in ipvs mode: it brings a kernel that has IPVS, and every Service answers from pod, node and outside."""
 
 from collections.abc import Iterator
-from ipaddress import ip_interface
 from typing import Any
 
+import msgspec
 import pytest
 from labs import BOOKINFO, errors, places
 
 from labkit import lab
 from labkit.lab import Lab
-from labkit.net.ipset import AddressSet, Element
-from labkit.net.ipvs import RealServer, VirtualServer
+from labkit.net import ipset, ipvs
+from labkit.net.packet import Packet
 from labkit.net.rules import parse
 from labkit.proxy.ipvs.plan import IpvsPlan
 from labkit.trace.agree import agree
 from labkit.trace.model.predict import predict
+from labkit.trace.model.schedulers import Spread
 
 pytestmark = pytest.mark.sandbox("uml")  # most machines' own kernels have no IPVS
 
@@ -54,7 +55,7 @@ OBJECTS = [
 
 @pytest.fixture(scope="module")
 def k(sandbox: str) -> Iterator[Lab]:
-    with lab.start(name="ipvs", proxy_mode="ipvs") as started:
+    with lab.start(name="ipvs", proxy_mode="ipvs", proxy_config={"ipvs": {"scheduler": "wrr"}}) as started:
         started.apply(OBJECTS)
         started.wait()
         yield started
@@ -67,49 +68,24 @@ def address(k: Lab, name: str) -> str:
 
 def on_node(k: Lab, node: str) -> IpvsPlan:
     """What a node has, read by its tools."""
-    run = k.node(node).run
-    servers: list[VirtualServer] = []
-    for line in run("ipvsadm-save -n", check=True).stdout.splitlines():
-        words = line.split()
-        ip, _, port = words[2].rpartition(":")
-        if words[0] == "-A":
-            kept = int(words[words.index("-p") + 1]) if "-p" in words else 0
-            servers.append(VirtualServer(ip, int(port), {"-t": "tcp", "-u": "udp"}[words[1]], words[4], kept))
-        else:
-            to, _, number = words[4].rpartition(":")
-            real = (*servers[-1].servers, RealServer(to, int(number), int(words[-1])))
-            servers[-1] = VirtualServer(*servers[-1].key[1:], servers[-1].protocol, servers[-1].scheduler,
-                                        servers[-1].persistent, servers=real)  # fmt: skip
-    found: dict[str, set[Element]] = {}
-    for line in run("ipset save", check=True).stdout.splitlines():
-        verb, name, what = line.split()[:3]
-        elements = found.setdefault(name, set())
-        if verb == "add":
-            elements.add(_element(what))
-    rules = parse(run("iptables-save", check=True).stdout)
-    bound = [line.split()[3] for line in run("ip -o -4 addr show dev kube-ipvs0", check=True).stdout.splitlines()]
+
+    def said(command: str) -> str:
+        return k.node(node).run(command, check=True).stdout
+
     return IpvsPlan(
-        servers=tuple(servers),
-        bound=tuple(str(ip_interface(one).ip) for one in bound),
-        sets=tuple(AddressSet(name, "hash:ip", elements=frozenset(e)) for name, e in found.items()),
-        rules=rules,
+        servers=tuple(ipvs.parse(said("ipvsadm-save -n"))),
+        bound=tuple(line.split()[3].split("/")[0] for line in said("ip -o -4 addr show dev kube-ipvs0").splitlines()),
+        sets=tuple(ipset.parse(said("ipset save"))),
+        rules=parse(said("iptables-save")),
     )
-
-
-def _element(text: str) -> Element:
-    if text.isdecimal():
-        return Element(port=int(text))
-    ip, port, second = (*text.split(","), "", "")[:3]
-    protocol, _, number = port.partition(":")
-    return Element(ip, protocol, int(number or 0), second)
 
 
 def test_the_kernel_is_the_lab_s_own_and_the_tables_are_there(k: Lab) -> None:
     assert k.facts["proxy_mode"] == "ipvs"
     listed = k.node("node-1").run("ipvsadm -Ln", check=True).stdout
-    assert f"TCP  {address(k, 'web')}:80 rr\n" in listed
-    assert f"TCP  {address(k, 'sticky')}:80 rr persistent 10800\n" in listed
-    assert "172.18.1.11:30080 rr" in listed
+    assert f"TCP  {address(k, 'web')}:80 wrr\n" in listed
+    assert f"TCP  {address(k, 'sticky')}:80 wrr persistent 10800\n" in listed
+    assert "172.18.1.11:30080 wrr" in listed
     assert "127.0.0.1" not in listed
 
 
@@ -117,9 +93,9 @@ def test_services_answer_from_pod_node_and_outside(k: Lab) -> None:
     urls = [f"http://{address(k, 'web')}/hostname", *(f"http://{ip}:30080/hostname" for ip in NODES.values())]
     for source in (k.pod("client"), k.node("node-1"), k.node("node-2"), k.host("internet")):
         for url in urls[1:] if source.name == "internet" else urls:
-            hits = source.get(url, n=6)
+            hits = source.get(url, n=10)
             assert (errors(hits), set(hits["status"])) == ([], {200}), (source.name, url)
-            assert sorted(hits.groupby("body").size()) == [2, 2, 2], (source.name, url)
+            assert sorted(hits.groupby("body").size()) == [2, 2, 6], (source.name, url)
     assert set(k.pod("client").get("http://web", n=3)["status"]) == {200}
     assert errors(k.pod("client").get("http://none", n=1)) != []
     assert k.pod("client").get("http://sticky", n=9)["pod"].nunique() == 1
@@ -138,13 +114,32 @@ def test_who_asks_is_seen_as_the_policy_says(k: Lab) -> None:
             assert errors(near) == ["timed out after 0.5 s"]
 
 
-def test_weights_of_pods_show_in_the_shares(k: Lab) -> None:
-    web = address(k, "web")
-    k.node("node-1").run(f"ipvsadm -E -t {web}:80 -s wrr", check=True)
-    hits = k.pod("client").get(f"http://{web}", n=20)
-    counts = hits.groupby("pod").size()
-    assert sorted(counts) == [4, 4, 12]
-    assert "heavy" in counts.idxmax()
+def test_the_rules_of_a_service_are_its_servers_and_entries(k: Lab) -> None:
+    rows = k.rules("node-1", "near")
+    assert set(rows["TABLE"]) == {"ipvs", "ipset"}
+    assert f"-A -t {address(k, 'near')}:80 -s wrr" in list(rows["RULE"])
+    assert "add KUBE-NODE-PORT-LOCAL-TCP 30081" in list(rows["RULE"])
+    assert k.rules("node-1", "nobody").empty
+
+
+@pytest.mark.parametrize("scheduler", ["lc", "sh"])
+def test_who_gets_a_connection_is_predicted_one_by_one(k: Lab, scheduler: str) -> None:
+    web, node = address(k, "web"), k.node("node-1")
+    weighted = on_node(k, "node-1").server(("tcp", web, 80))
+    assert weighted and sorted(s.weight for s in weighted.servers) == [1, 1, 3]
+    node.run(f"ipvsadm -D -t {web}:80; ipvsadm -A -t {web}:80 -s {scheduler}", check=True)
+    for server in reversed(weighted.servers):
+        node.run(f"ipvsadm {weighted.added(server)}", check=True)
+    spread = Spread(msgspec.structs.replace(weighted, scheduler=scheduler))
+    hits = k.pod("client").get(f"http://{web}", n=20, concurrency=1)
+    assert errors(hits) == []
+    names = {p["status"]["podIP"]: p["metadata"]["name"] for p in k.objects("Pod")}
+    for local, pod in zip(hits["local"], hits["pod"], strict=True):
+        source, _, port = local.rpartition(":")
+        chosen = spread.connect(Packet(source, web, "TCP", int(port), 80))
+        assert chosen is not None and pod.endswith(names[chosen.ip])
+        spread.established(chosen)
+        spread.closed(chosen)
 
 
 @pytest.mark.parametrize(

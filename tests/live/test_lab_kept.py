@@ -83,6 +83,15 @@ def test_the_shop_comes_back_and_serves() -> None:
     answers(k)
 
 
+def test_the_proxies_go_by_the_config_map_that_is_there() -> None:
+    with lab.start(nodes=1, name="kept", keep=True, proxy_config={"iptables": {"masqueradeBit": 3}}):
+        pass
+    with start(1) as k:
+        assert "0x8/0x8" in k.node("node-1").run("iptables-save -t nat", check=True).stdout
+    with lab.start(nodes=1, name="kept", keep=True, proxy_mode="iptables") as k:
+        assert "0x4000/0x4000" in k.node("node-1").run("iptables-save -t nat", check=True).stdout, "asked for anew"
+
+
 def test_pods_of_a_node_that_is_no_more_are_made_anew_elsewhere() -> None:
     k = start(nodes=2)
     k.apply(SHOP)

@@ -27,14 +27,15 @@ def outward(app: str, namespace: str, target: int, node_port: int) -> dict[str, 
     }
 
 
+# Its rules are of iptables: test_proxy_kernelspace.py has them in the other sandbox too.
+ONLY_RULES = pytest.param("kernelspace", marks=pytest.mark.sandbox("namespaces"))
 ROUND = 30  # requests: each of the three pods gets a third of them in turn
 
 
-@pytest.fixture(scope="module", params=["userspace", "kernelspace"])
-def running(request: pytest.FixtureRequest, sandbox: str) -> Iterator[tuple[str, Lab]]:
-    if (request.param, sandbox) == ("kernelspace", "uml"):
-        pytest.skip("its rules are those of iptables, which test_proxy_kernelspace.py has in this sandbox too")
-    with lab.start(name=request.param, proxy_mode=request.param) as k:
+@pytest.fixture(scope="module", params=["userspace", ONLY_RULES])
+def running(request: pytest.FixtureRequest) -> Iterator[tuple[str, Lab]]:
+    config = {"winkernel": {"enableDSR": True}} if request.param == "kernelspace" else None
+    with lab.start(name=request.param, proxy_mode=request.param, proxy_config=config) as k:
         k.apply(SHOP)
         k.apply([outward("web", "shop", 8080, NODE_PORT)])
         if BOOKINFO.exists():
@@ -67,7 +68,11 @@ def test_every_way_to_a_service(running: tuple[str, Lab]) -> None:
     for where in (client, outside):
         assert errors(where.get(f"http://{node_ip}:{NODE_PORT}/hostname", n=ROUND)) == []
     seen = client.run(f"curl -s http://{address}/clientip", check=True).stdout
-    assert seen.startswith(("172.18.", "10.244.1.1:")), "the pod sees the node, not its client"
+    if mode == "userspace":
+        assert seen.startswith(("172.18.", "10.244.1.1:")), "the pod sees the node, not its client"
+    else:
+        own = next(p["addresses"][0] for p in places(k) if p["name"] == "shop/client")
+        assert seen.startswith(f"{own}:"), "direct server return: the pod sees its client"
 
     text = " ".join(k.rules("node-1", "web-outward", namespace="shop")["RULE"])
     assert f"--dport {NODE_PORT}" in text and ("REDIRECT" if mode == "userspace" else "statistic") in text

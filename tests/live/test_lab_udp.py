@@ -34,3 +34,6 @@ def test_a_flow_to_a_pod_that_is_gone_is_forgotten() -> None:
         k.delete(f"pod/{first}")
         second = k.pod("client").run(command, check=True).stdout.strip()
         assert second.startswith("udp-") and second != first
+        asked = "curl -s 127.0.0.1:10249/metrics | grep ^kubeproxy_conntrack_reconciler_deleted_entries_total"
+        counted = [float(k.node(name).run(asked, check=True).stdout.split()[1]) for name in k.facts["nodes"]]
+        assert sum(counted) >= 1

@@ -11,8 +11,11 @@ from inside import NFT, in_sandbox
 from packetflow import CASES, Case
 
 from labkit.api.objects import EndpointSlice, Node, Service, view
+from labkit.errors import NetlinkError, RuleError
 from labkit.lab.bench.nftables import nftables
 from labkit.linux import netns
+from labkit.linux import nfnetlink as nl
+from labkit.linux.netlink import CREATE
 from labkit.linux.nftables.kernel import NfTables
 from labkit.linux.nftables.messages import Messages
 from labkit.net.nft import Chain, InRanges, Rule, Spread, Verdict
@@ -181,6 +184,11 @@ async def test_what_somebody_changed_by_hand_is_restored() -> None:
     fewer = seen(EVERY_KIND[1:], THEIR_SLICES[1:], NODE)
     await mode.sync(fewer, {("shop/web-1:http", "tcp")})
     assert equal(path, plan(fewer))
+    # The kernel has more to say about a large change than the socket can hold.
+    nft(path, "delete", "table", *table)
+    many = seen([service(n) for n in range(1, 400)], [endpoint_slice(n, [(n, "")]) for n in range(1, 400)], NODE)
+    await mode.sync(many, many.ports.keys() | fewer.ports.keys())
+    assert equal(path, plan(many))
 
 
 @in_sandbox
@@ -236,8 +244,13 @@ async def test_ipv6() -> None:
 async def test_a_refused_change_is_named_and_healed_by_the_next() -> None:
     path, known = netns.create("node-1"), seen(EVERY_KIND, THEIR_SLICES, NODE)
     mode = NftablesMode(path)
-    # Somebody else's set has the name of one of kube-proxy's chains' maps, of another kind; and refers to a chain.
-    await mode.sync(known, None)
+    with nl.Netfilter(path) as owner:  # a table that only its owner may change, as long as the owner lives
+        owner.transaction(10, [(10 << 8, CREATE, nl.text(1, "kube-proxy") + nl.number(2, 2))], "own the table")
+        with pytest.raises(RuleError, match=r"cannot add table ip kube-proxy .*not permitted") as error:
+            await mode.sync(known, None)
+        assert error.value.details["name"] == "EPERM"
+    await mode.sync(known, set())
+    assert equal(path, plan(known))
     external = next(c.name for c in mode.plan.chains if c.name.startswith("external-") and "web-2/" in c.name)
     nft(path, "add", "chain", "ip", "kube-proxy", "mine")
     nft(path, "add", "rule", "ip", "kube-proxy", "mine", "jump", external)
@@ -262,9 +275,12 @@ def test_the_kernel_names_what_it_refuses() -> None:
     with NfTables(netns.create("node-1"), "ip") as kernel:
         kernel.apply([[make.add_table("x"), make.add_chain(Chain("a"))]])
         bad = list(make.add_rule("a", Rule((Spread((Verdict("goto", "gone"),)),))))
-        with pytest.raises(Exception, match=r"cannot add rule ip t a numgen random mod 1 vmap { 0 : goto gone }"):
+        with pytest.raises(NetlinkError, match=r"cannot add rule ip t a numgen random mod 1 vmap { 0 : goto gone }"):
             kernel.apply([[make.add_chain(Chain("b")), *bad]])
-        with pytest.raises(Exception, match=r"cannot delete chain ip t b"):
+        with pytest.raises(NetlinkError, match=r"cannot delete chain ip t b"):
             kernel.apply([[make.delete_chain("b")]])  # all or nothing
+        lost = [list(make.add_rule("gone", Rule((Verdict("drop"),)))) for _ in range(2000)]
+        with pytest.raises(NetlinkError, match=r"cannot add rule ip t gone drop .*No such file"):
+            kernel.apply(lost)  # it says so of each, which is more than the socket can hold
         everywhere = InRanges("ip saddr", ("10.0.0.0/8", "0.0.0.0/0"))
         kernel.apply([list(make.add_rule("a", Rule((everywhere, Verdict("drop")))))])

@@ -104,6 +104,17 @@ async def test_kernel_shows_what_was_planned_character_by_character(variant: str
 
 @VARIANTS
 @in_sandbox
+async def test_pods_told_by_their_interface(variant: str) -> None:
+    path, chosen = netns.create("node-1"), Variant(variant)
+    config = ProxyConfig(cluster_cidr="", local_interface="veth+")
+    mode = IptablesMode(path, config, chosen)
+    view = seen(EVERY_KIND, THEIR_SLICES, NODE)
+    await mode.sync(view, None)
+    assert same(in_kernel(path, chosen), plan(view, config))
+
+
+@VARIANTS
+@in_sandbox
 async def test_ipv6(variant: str) -> None:
     path, chosen = netns.create("node-1"), Variant(variant)
     labels = {SERVICE: "web"}

@@ -20,7 +20,7 @@ from labkit.net.rules import Ruleset, parse
 from labkit.proxy.proxier import Proxier
 from labkit.proxy.userspace.mode import UserspaceMode
 
-WEB, DNS, EMPTY, OUT = "10.96.0.20", "10.96.0.21", "10.96.0.22", "198.51.100.7"
+WEB, DNS, EMPTY, STICKY, OUT = "10.96.0.20", "10.96.0.21", "10.96.0.22", "10.96.0.23", "198.51.100.7"
 HERE = dict.fromkeys(SERVERS, "node-1")
 WEB_SERVICE = service("web", WEB, node_port=30080, externalIPs=[OUT, NODE_IP])
 SERVICES = [WEB_SERVICE, service("dns", DNS, "UDP", node_port=30053), service("empty", EMPTY)]
@@ -85,6 +85,12 @@ async def test_connections_go_round_through_the_process(variant: str) -> None:
     onwards = [f for f in flows if f.original.dst in SERVERS]
     assert {f.reply.src for f in led} == {GATEWAY}
     assert len(led) == 6 and len(onwards) >= 6, "two connections of each one"
+
+    sticky = service("sticky", STICKY, sessionAffinity="ClientIP")
+    ends = slice_of("sticky", {"10.244.1.99": "node-1", **HERE})
+    await mode.sync(sees([*SERVICES, sticky], [*SLICES, ends]), {("shop/sticky", "tcp")})
+    kept = await bed.asks(8, bed.client, STICKY, 80)
+    assert len({server for server, _ in kept}) == 1 and kept[0][0] in SERVERS, "one that is not there is passed over"
     await mode.stop()
 
 

@@ -91,7 +91,7 @@ class Bed:
                 metadata=ObjectMeta(name=machine.name, labels={"topology.kubernetes.io/zone": machine.zone}),
                 status=NodeStatus(addresses=(NodeAddress(type="InternalIP", address=machine.address),)),
             )
-            proxy = self.modes[machine.name] = MODES[self.mode](path, ProxyConfig(), self.variant)
+            proxy = self.modes[machine.name] = MODES[self.mode](path, ProxyConfig(), self.variant, True)
             await proxy.start()
             await proxy.sync(seen(*self._objects(), node), None)
         loop = asyncio.get_running_loop()

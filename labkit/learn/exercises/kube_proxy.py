@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
+
 from labkit.learn.exercise import Exercise
 
 
@@ -30,6 +32,50 @@ def _lots_of_four(answer: Any) -> bool | str:
     return True
 
 
+_SCHEDULERS = {
+    "rr": "rr gives each pod its turn, fast or slow, busy or not.",
+    "wrr": "wrr knows the weights, but not what is open: a request that takes long counts like a short one.",
+    "lc": "lc counts what is open, but not how fast who has them open works.",
+    "sh": "sh looks at the client's address and at nothing else.",
+    "dh": "dh looks at the Service's address and at nothing else.",
+}
+
+
+def _scheduler(answer: Any) -> bool | str:
+    """`answer` is the name of a scheduler."""
+    if answer == "wlc":
+        return True
+    known = isinstance(answer, str) and answer in _SCHEDULERS
+    return _SCHEDULERS[answer] if known else 'One of "rr", "wrr", "lc", "wlc", "sh", "dh" is wanted.'
+
+
+_ANY = ("0.0.0.0", "::", "[::]", "")
+
+
+def _configuration(answer: Any) -> bool | str:
+    """`answer` is a KubeProxyConfiguration, as text or values."""
+    try:
+        values = yaml.safe_load(answer) if isinstance(answer, str) else answer
+    except yaml.YAMLError:
+        return "This is no YAML."
+    if not isinstance(values, dict) or values.get("kind") != "KubeProxyConfiguration":
+        return "A KubeProxyConfiguration is wanted: `kind` says so."
+    if values.get("apiVersion") != "kubeproxy.config.k8s.io/v1alpha1":
+        return "apiVersion is kubeproxy.config.k8s.io/v1alpha1."
+    ipvs = values.get("ipvs")
+    metrics = str(values.get("metricsBindAddress", ""))
+    checks = (
+        (values.get("mode") == "ipvs", f"The mode would be {values.get('mode') or 'iptables'}."),
+        (
+            isinstance(ipvs, dict) and ipvs.get("scheduler") == "lc",
+            "The scheduler would not be lc: it belongs to ipvs.",
+        ),
+        (values.get("clusterCIDR") == "10.100.0.0/16", "Pods in 10.100.0.0/16 would be taken for strangers."),
+        (bool(metrics) and metrics.rpartition(":")[0] in _ANY, "Only the node itself could read the metrics."),
+    )
+    return next((sentence for right, sentence in checks if not right), True)
+
+
 EXERCISES = (
     Exercise(
         "kube-proxy/lots-of-four",
@@ -40,5 +86,25 @@ EXERCISES = (
             "One of four, then one of three that are left, then one of two.",
         ),
         _lots_of_four,
+    ),
+    Exercise(
+        "kube-proxy/scheduler",
+        "Write the name of the scheduler.",
+        (
+            "What you know of the machines is a weight: which two schedulers have a w?",
+            "What is open are connections: which two schedulers count them?",
+            "One name has both letters.",
+        ),
+        _scheduler,
+    ),
+    Exercise(
+        "kube-proxy/configuration",
+        "Write the KubeProxyConfiguration.",
+        (
+            "apiVersion kubeproxy.config.k8s.io/v1alpha1, kind KubeProxyConfiguration, and four fields.",
+            "The fields are mode, clusterCIDR, metricsBindAddress and ipvs, which has a field scheduler.",
+            "0.0.0.0:10249 is every address of the node.",
+        ),
+        _configuration,
     ),
 )

@@ -5,6 +5,7 @@ Source: linux/netfilter/nfnetlink.h, nf_tables.h.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -74,11 +75,20 @@ class NfTables(nl.Netfilter):
             parts.append(_wire(SUBSYSTEM << 8 | one.kind, flags, place, header + one.body))
         parts.append(_wire(_END, 0, 0, batch))
         self._socket.send(b"".join(parts))
-        for kind, place, body in self._messages():
+        for kind, place, body in self._answers():
             if kind == _ERROR and (code := -struct.unpack_from("=i", body)[0]):
                 self._rest()
                 line = next((m.line for m in messages[max(place, 1) - 1 :] if m.line), "")
                 raise self._refused(line, code, body)
+
+    def _answers(self) -> list[tuple[int, int, bytes]]:
+        """What the kernel says of a transaction first. It names all that it refuses, which may be more than fits."""
+        try:
+            return list(self._messages())
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+        return list(self._messages())
 
     def _rest(self) -> None:
         """Read what else the kernel said of a refused transaction, so that it is not taken for the next one's."""

@@ -41,9 +41,6 @@ class Change(msgspec.Struct, frozen=True):
     stale_chains: tuple[str, ...] = ()
     stale_sets: tuple[str, ...] = ()
 
-    def __bool__(self) -> bool:
-        return self != Change()
-
 
 def between(before: Holding, after: Holding, tell: Callable[[Chain], object] = lambda chain: chain) -> Change:
     """The change from one holding to the other. `tell`: what `before` has for a chain like this one.

@@ -22,7 +22,8 @@ from labkit.proxy.client.api import Api, Raw, Refused
 Changed = Callable[[str, Raw], None]
 """Told of each: ADDED, MODIFIED or DELETED, and the object."""
 FIRST, LONGEST = 0.8, 30.0
-LOST = (OSError, ValueError, EOFError, msgspec.MsgspecError)
+LOST = (OSError, ValueError, EOFError, KeyError, TypeError, msgspec.MsgspecError)
+"""A connection that was lost, and answers that make no sense."""
 
 
 class Reflector:

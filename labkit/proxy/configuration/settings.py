@@ -17,6 +17,9 @@ from labkit.net.rules import Family
 from labkit.proxy.config import EbpfConfig, IpvsConfig, ProxyConfig, Winkernel
 from labkit.proxy.configuration.fields import PRIMARY, KubeProxyConfiguration
 
+LOOPBACK = ("iptables", "ebpf")
+"""The modes that may have NodePorts on 127.0.0.1."""
+
 
 class Settings(msgspec.Struct, frozen=True):
     """A complete configuration, with what follows from it. `service_cidrs`: as the cluster's ServiceCIDRs have them."""
@@ -48,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True):
             local_interface=self._local_interface,
             masquerade_all=part.masquerade_all,
             masquerade_bit=14 if bit is None else bit,
-            localhost_nodeports=config.iptables.localhost_node_ports is not False and self.mode == "iptables",
+            localhost_nodeports=config.iptables.localhost_node_ports is not False and self.mode in LOOPBACK,
             nodeport_addresses=tuple(self._node_ports(family, addresses)),
             service_cidrs=tuple(cidr for cidr in self.service_cidrs if (":" in cidr) == (family == "IPv6")),
             conntrack_liberal=config.conntrack.tcp_be_liberal,

@@ -21,6 +21,7 @@ from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.endpoints import Selection, select
 from labkit.proxy.mode import View
 from labkit.proxy.model import Backend, Port
+from labkit.proxy.model import Frontend as ServicePort
 
 Kind = Literal["ClusterIP", "NodePort", "ExternalIPs", "LoadBalancer"]
 Address = tuple[str, int, str]
@@ -123,7 +124,7 @@ def _cluster_ip(port: Port, chosen: Selection, config: ProxyConfig) -> tuple[Fro
             backends=_addresses(backends, front.protocol),
             local=front.internal_local,
             affinity_seconds=front.affinity_seconds,
-            maglev=config.ebpf.maglev,
+            maglev=_maglev(front, config),
         ),
     )
 
@@ -144,11 +145,16 @@ def _external(port: Port, chosen: Selection, view: View, config: ProxyConfig) ->
             internal=anywhere if front.external_local else None,
             local=front.external_local,
             affinity_seconds=front.affinity_seconds,
-            maglev=config.ebpf.maglev,
+            maglev=_maglev(front, config),
             ranges=front.source_ranges if kind == "LoadBalancer" else (),
         )
         for ip, number, kind in where
     )
+
+
+def _maglev(front: ServicePort, config: ProxyConfig) -> bool:
+    """A Service's own word goes before the configuration's."""
+    return (front.algorithm or config.ebpf.algorithm) == "maglev"
 
 
 def _node_port_addresses(view: View, config: ProxyConfig) -> list[str]:

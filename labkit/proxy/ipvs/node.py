@@ -21,7 +21,7 @@ from labkit.linux.iptables import Variant
 from labkit.linux.ipvs import Table
 from labkit.linux.netlink import Netlink
 from labkit.linux.rtnetlink import Links
-from labkit.net.ipvs import VirtualServer
+from labkit.net.ipvs import SCHEDULERS, VirtualServer
 from labkit.net.rules import Family, Ruleset, parse
 from labkit.proxy.ipvs import sets
 from labkit.proxy.ipvs.graceful import Leaving
@@ -83,7 +83,8 @@ class NodeTables:
                 if any(timeouts):
                     table.set_timeouts(*timeouts)
         except NetlinkError as error:
-            raise RuleError(f"can't use the IPVS proxier: {error.message}", **error.details) from error
+            known = f". The schedulers are {', '.join(SCHEDULERS)}" if scheduler not in SCHEDULERS else ""
+            raise RuleError(f"can't use the IPVS proxier: {error.message}{known}", **error.details) from error
         with netns.entered(self.path):
             for file, value in {**SETTINGS, **(STRICT_ARP if strict_arp else {})}.items():
                 file.write_text(value)

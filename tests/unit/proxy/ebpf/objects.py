@@ -17,9 +17,10 @@ NODE = view(
 def service(name: str, number: int, **spec: Any) -> Service:
     """`number`: last byte of its cluster IP."""
     ports = spec.pop("ports", [{"name": "http", "port": 80}])
+    annotations = spec.pop("annotations", {})
     ingress = [{"ip": ip} for ip in spec.pop("ingress", ())]
     spec = {"clusterIP": f"10.96.0.{number}", "ports": ports, **spec}
-    metadata = {"namespace": "shop", "name": name}
+    metadata = {"namespace": "shop", "name": name, "annotations": annotations}
     return view({"metadata": metadata, "spec": spec, "status": {"loadBalancer": {"ingress": ingress}}}, Service)
 
 

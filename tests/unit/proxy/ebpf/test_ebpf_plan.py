@@ -1,6 +1,8 @@
 """What the maps say, printed as Cilium prints it."""
 
-from labkit.proxy.config import DEFAULT, ProxyConfig
+import pytest
+
+from labkit.proxy.config import DEFAULT, EbpfConfig, ProxyConfig
 from labkit.proxy.ebpf.plan import plan
 from labkit.proxy.ebpf.tables import Tables
 
@@ -56,3 +58,13 @@ def test_what_has_no_hook_is_left_out() -> None:
 
 def test_local_endpoints_are_the_nodes_own() -> None:
     assert plan(on_node(EVERY_KIND, THEIR_ENDS)).here == {HERE[0]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "configured", "maglev"),
+    [("Maglev", "random", True), ("random", "maglev", False), ("", "maglev", True), ("fastest", "random", False)],
+)
+def test_a_service_may_ask_for_its_algorithm(asked: str, configured: str, maglev: bool) -> None:
+    one = service("x", 9, annotations={"service.cilium.io/lb-algorithm": asked} if asked else {})
+    found = plan(on_node([one], []), ProxyConfig(ebpf=EbpfConfig(configured)))
+    assert [f.maglev for f in found.frontends.values()] == [maglev]

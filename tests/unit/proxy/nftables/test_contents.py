@@ -89,8 +89,8 @@ def test_nothing_changes_twice(events: list[tuple[Service | EndpointSlice, bool]
     known = view_of(tracker, NODE)
     parts = {key: part_of(known.ports[key], known, DEFAULT) for key in known.keys}
     contents.update(parts)
-    assert not contents.update(parts)
-    assert bool(contents.update(dict.fromkeys(parts))) == bool(parts)
+    assert contents.update(parts) == Change()
+    assert (contents.update(dict.fromkeys(parts)) != Change()) == bool(parts)
     assert contents.holding() == Holding()
 
 
