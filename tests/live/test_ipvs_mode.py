@@ -238,6 +238,16 @@ async def test_a_server_leaves_with_its_last_connection() -> None:
     assert f"-r {who}:8080 -m -w 1" in said(path, "ipvsadm-save -n")
     await mode.sync(ends(stays), set(changed))
     with Table(path) as table:
+        virtual = VirtualServer("10.96.1.1", 80, "tcp")
+        table.change_server(
+            virtual, RealServer(who, 8080, 5)
+        )  # somebody takes it back: a proxy that came after this one
+        async with asyncio.timeout(10):
+            while mode.leaving:
+                await asyncio.sleep(0.01)
+        assert f"-r {who}:8080 -m -w 5" in said(path, "ipvsadm-save -n")
+        await mode.sync(ends(stays), None)
+        assert f"-r {who}:8080 -m -w 0" in said(path, "ipvsadm-save -n")
         table.set_timeouts(1, 1, 1)  # the connection ends a second after its next packet, for the kernel
         first.send(b"goodbye")
         async with asyncio.timeout(10):

@@ -57,14 +57,17 @@ class Leaving:
         self._virtual.pop(virtual.key, None)
 
     def reap(self, table: Table) -> None:
-        """Delete those whose last connection has ended."""
+        """Delete those whose last connection has ended; one that somebody has given a weight again is left alone."""
         for key, servers in list(self._servers.items()):
             virtual = self._virtual[key]
-            busy = self._busy(table, virtual)
-            for address, server in list(servers.items()):
-                if address not in busy:
-                    self._forget(key, address)
-                    table.delete_server(virtual, server)
+            there = {s.address: s for s in table.servers(virtual)}
+            for address in list(servers):
+                now = there.get(address)
+                if now is not None and not now.weight and now.active + now.inactive:
+                    continue
+                self._forget(key, address)
+                if now is not None and not now.weight:
+                    table.delete_server(virtual, now)
 
     def _busy(self, table: Table, virtual: VirtualServer) -> set[str]:
         if virtual.protocol == "udp":

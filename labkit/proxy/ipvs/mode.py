@@ -57,6 +57,11 @@ class IpvsMode:
     def plan(self) -> IpvsPlan:
         return written(self._ledger, self.config)
 
+    @property
+    def leaving(self) -> bool:
+        """Whether a real server waits for the end of its last connection."""
+        return bool(self._tables.leaving)
+
     async def start(self) -> None:
         """Raises `RuleError` where the kernel has no IPVS, or not the scheduler."""
         ipvs = self.config.ipvs
@@ -109,12 +114,12 @@ class IpvsMode:
             await asyncio.to_thread(self._tables.take, step)
         except NetlinkError as error:
             raise RuleError(error.message, **error.details) from error
-        if self._tables.leaving and self._reaper is None:
+        if self.leaving and self._reaper is None:
             self._reaper = asyncio.create_task(self._reap())
 
     async def _reap(self) -> None:
         """See off the servers that leave. One that somebody deleted meanwhile is no more than gone."""
-        while self._tables.leaving:
+        while self.leaving:
             await asyncio.sleep(self._interval)
             async with self._turn:
                 with contextlib.suppress(LabError):
