@@ -91,6 +91,22 @@ def _without_kube_proxy(answer: Any) -> bool | str:
     return f"In {wrong[0]} mode the kernel has all that it needs, and no process is asked." if wrong else True
 
 
+_ON_THE_WIRE = ("userspace", "iptables", "ipvs", "nftables", "kernelspace")
+
+
+def _service_address(answer: Any) -> bool | str:
+    """`answer` lists modes by name."""
+    if not isinstance(answer, list | tuple | set) or not all(isinstance(mode, str) for mode in answer):
+        return 'A list of names is wanted, such as ["userspace", "ebpf"].'
+    unknown = sorted(set(answer) - {*_ON_THE_WIRE, "ebpf"})
+    if unknown:
+        return f"There is no mode {unknown[0]!r} among the six."
+    if "ebpf" in answer:
+        return "With ebpf the socket is connected to the pod before its first packet leaves."
+    missing = [mode for mode in _ON_THE_WIRE if mode not in answer]
+    return f"In {missing[0]} mode the node translates, so the packet leaves the pod as it was." if missing else True
+
+
 EXERCISES = (
     Exercise(
         "kube-proxy/lots-of-four",
@@ -131,5 +147,15 @@ EXERCISES = (
             "In one mode only does a process accept the client's connection.",
         ),
         _without_kube_proxy,
+    ),
+    Exercise(
+        "kube-proxy/service-address-on-the-wire",
+        "Write the names of the modes as a list.",
+        (
+            "Look at the column that says what the client sends to.",
+            "The pod's interface comes before everything that the node does.",
+            "In one mode only is the address changed before there is a packet.",
+        ),
+        _service_address,
     ),
 )
