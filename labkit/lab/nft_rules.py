@@ -23,9 +23,16 @@ def serving(listing: str, service: str) -> list[Row]:
             rows += [_row(name, 0, element) for element in wanted]
         elif kind == "chain" and own in name:
             chains[name] = lines
-    for name in sorted(chains, key=lambda n: next(i for i, prefix in enumerate(_ORDER) if n.startswith(prefix))):
+    for name in sorted(chains, key=_place):
         rows += [_row(name, number, rule) for number, rule in enumerate(chains[name], 1)]
     return rows
+
+
+def _place(chain: str) -> tuple[int, str]:
+    """By kind, then by what it stands for: the kernel lists chains in the order in which they were made."""
+    return next(i for i, prefix in enumerate(_ORDER) if chain.startswith(prefix)), chain.partition("-")[2].partition(
+        "-"
+    )[2]
 
 
 def _blocks(listing: str) -> Iterator[tuple[str, str, list[str]]]:

@@ -58,14 +58,14 @@ PROGRAMS = (
         "nftables",
         "rules of nftables, as a node shows them",
         r"""["'; ]nft """,
-        ("40_kube_proxy", "43_nftables_ebpf"),
+        ("40_kube_proxy", "43_nftables_ebpf", "45_scaling"),
     ),
     Program(
         "ipvsadm",
         "ipvsadm",
         "tables of IPVS, as a node shows them",
         r"\bipvsadm ",
-        ("40_kube_proxy", "42_ipvs"),
+        ("40_kube_proxy", "42_ipvs", "45_scaling"),
         ask="",
     ),
     Program(
@@ -84,7 +84,11 @@ PROGRAMS = (
         ("22_loadbalancer",),
     ),
     Program(
-        "clang", "clang", "the programs of kube-proxy's ebpf mode", r"""proxy_mode=["']ebpf""", ("43_nftables_ebpf",)
+        "clang",
+        "clang",
+        "the programs of kube-proxy's ebpf mode",
+        r"""proxy_mode=["']ebpf""",
+        ("43_nftables_ebpf", "45_scaling"),
     ),
     Program("curl", "curl", "HTTP requests by hand", r"\bcurl ", ("00_start", "40_kube_proxy")),
     Program(

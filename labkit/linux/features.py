@@ -28,7 +28,7 @@ class Feature:
 EVERY = ("every notebook",)
 _EBPF = r"""proxy_mode=["']ebpf"""
 IPVS = ("42_ipvs",)
-_BOTH = ("43_nftables_ebpf",)
+_BOTH = ("43_nftables_ebpf", "45_scaling")
 FEATURES = (
     Feature("veth", "a pod's cable to its node", "sudo modprobe veth", notebooks=EVERY),
     Feature("bridge", "switches, pods on cni0", "sudo modprobe bridge", notebooks=EVERY),

@@ -107,6 +107,20 @@ def _service_address(answer: Any) -> bool | str:
     return f"In {missing[0]} mode the node translates, so the packet leaves the pod as it was." if missing else True
 
 
+def _two_thousand(answer: Any) -> bool | str:
+    """`answer` is a list of three numbers."""
+    try:
+        compared, looked_up, held = (int(number) for number in answer)
+    except (TypeError, ValueError):
+        return "A list of three whole numbers is wanted."
+    checks = (
+        (compared == 2000, "KUBE-SERVICES has one rule for each Service port, tried from the top."),
+        (looked_up == 1, "The chain services looks all cluster addresses up by the same rule."),
+        (held == 22_000, "One rule in KUBE-SERVICES, four in KUBE-SVC-…, two in each KUBE-SEP-…: for each Service."),
+    )
+    return next((sentence for right, sentence in checks if not right), True)
+
+
 EXERCISES = (
     Exercise(
         "kube-proxy/lots-of-four",
@@ -157,5 +171,15 @@ EXERCISES = (
             "In one mode only is the address changed before there is a packet.",
         ),
         _service_address,
+    ),
+    Exercise(
+        "kube-proxy/two-thousand-services",
+        "Write the three numbers as a list.",
+        (
+            "The last of a list is compared after all before it, and is itself one.",
+            "A map is asked once, by one rule.",
+            "The table of what a node holds says how many rules each Service with three pods has.",
+        ),
+        _two_thousand,
     ),
 )
