@@ -61,3 +61,11 @@ def test_names_that_begin_alike_are_kept_apart() -> None:
 
 def test_no_table() -> None:
     assert serving("", "shop/web") == []
+
+
+def test_endpoints_are_in_the_order_of_their_addresses() -> None:
+    rule = "meta l4proto tcp dnat to 10.244.1.1:8080"
+    later = f"\tchain endpoint-DDDDDDDD-shop/web/tcp/http__10.244.1.1/8080 {{\n\t\t{rule}\n\t}}\n"
+    listing = LISTING.removesuffix("}\n") + "\n" + later + "}\n"
+    chains = [str(row["CHAIN"]) for row in serving(listing, "shop/web") if str(row["CHAIN"]).startswith("endpoint-")]
+    assert [chain.partition("__")[2] for chain in chains] == ["10.244.1.1/8080", "10.244.1.2/8080", "10.244.1.2/8080"]
