@@ -43,7 +43,7 @@ from labkit.net.topology import Site, plan
 from labkit.proxy import addon as proxies
 from labkit.sandbox.channel import Handler, Peer
 from labkit.sandbox.tunnel import Tunnels
-from labkit.services.allocator import Ranges
+from labkit.services.allocator import CIDRS, SERVICE_CIDR, Ranges
 from labkit.workloads import sources
 from labkit.workloads.disruption.eviction import evict
 from labkit.workloads.nodes.pace import Pace
@@ -82,7 +82,7 @@ class Control:
         wanted = msgspec.convert(given, Wanted)
         probes.require(wanted.needs)
         random.seed(wanted.seed)  # Mininet draws hardware addresses from it
-        site = plan(wanted.nodes, wanted.zones)
+        site = plan(wanted.nodes, wanted.zones, wanted.dual)
         self._progress("network")
         datacenter = DataCenter(site, dict(wanted.link))
         among = [iptables.Variant(wanted.variant)] if wanted.variant else iptables.Variant
@@ -95,7 +95,7 @@ class Control:
             Pace(wanted.pace),
             wanted.kept,
             wanted.synchronous,
-            Ranges(node_ports=wanted.node_ports),
+            Ranges(CIDRS if wanted.dual else {"IPv4": SERVICE_CIDR}, wanted.node_ports),
         )
         self._resume(site, wanted.seed)
         self._agents = NodeAgents(self._plane, datacenter, wanted, tables, self.roles, self._work)
@@ -135,7 +135,7 @@ class Control:
         plane.store.watch(watched.KINDS, self._tell_dns)
         publish(plane, first)
         plane.apply(missing(plane.store, addon.addon()))
-        own = proxy_settings.objects(wanted.proxy_config, f"https://{first.addresses[0]}:{PORT}")
+        own = proxy_settings.objects(wanted.proxy_config, f"https://{first.addresses[0]}:{PORT}", wanted.dual)
         plane.apply(own if wanted.proxy_config else missing(plane.store, own))
         await self._agents.start()
 

@@ -19,8 +19,9 @@ from labkit.cluster.wanted import Wanted
 from labkit.cluster.work import Work
 from labkit.cni.plugins import PLUGINS
 from labkit.linux.iptables import Variant
+from labkit.net.rules import Family
 from labkit.sandbox.channel import Peer
-from labkit.services.allocator import SERVICE_CIDR
+from labkit.services.allocator import CIDRS
 from labkit.workloads.nodes.pace import Pace
 
 
@@ -41,7 +42,9 @@ class NodeAgents:
         self.nodes = Agents(store, list(machines), Pace(wanted.pace), datacenter.cut)
         silent = self.nodes.silent.__contains__
         self.kubelet = Kubelet(store, machines, links, PLUGINS[wanted.cni], roles, work, self.everywhere)
-        self.rules = NodeRules(store, machines, variant, work, (SERVICE_CIDR,), not wanted.kube_proxy)
+        families: tuple[Family, ...] = ("IPv4", "IPv6") if wanted.dual else ("IPv4",)
+        cidrs = [CIDRS[family] for family in families]
+        self.rules = NodeRules(store, machines, variant, work, cidrs, not wanted.kube_proxy, families)
         self.kubelet.networks.joined, self.kubelet.networks.left = self.rules.join, self.rules.leave
         self.kubelet.silent = self.rules.silent = silent
         self.nodes.back += [self.kubelet.rejoin, self.rules.rejoin]

@@ -31,7 +31,7 @@ from labkit.linux import iptables
 from labkit.linux.iptables import Variant
 from labkit.net.place import Place
 from labkit.net.rules import Family
-from labkit.net.topology import POD_NETWORK
+from labkit.net.topology import POD_NETWORKS
 from labkit.proxy.configuration.settings import Settings
 from labkit.proxy.family import Surroundings
 from labkit.proxy.kube_proxy import KubeProxy
@@ -67,7 +67,7 @@ class NodeRules:
         self._service_cidrs = service_cidrs
         self._built_in = built_in
         self._pods: dict[str, set[str]] = {name: set() for name in nodes}  # their network namespaces
-        self._masquerade = masquerade.plan(POD_NETWORK)
+        self._masquerades = [masquerade.plan(POD_NETWORKS[family]) for family in families]
         self._trackers = {family: Tracker(family) for family in families}
         self.programs: ProxyPrograms | None = None  # in the place of the lab's own proxies
         self._proxies: dict[str, KubeProxy] = {}
@@ -87,9 +87,11 @@ class NodeRules:
         for name in self._places if self._built_in else ():
             if (node := self._store.find("Node", "", name)) is not None:
                 self._proxies[name] = self._made(name, view(node, Node), settings, fresh=True)
-        text = diff(None, self._masquerade)
         await asyncio.gather(*(p.prepare() for p in self._proxies.values()))
-        await asyncio.gather(*(iptables.apply(p.netns, text, self.variant) for p in self._places.values()))
+        for rules in self._masquerades:
+            text = diff(None, rules)
+            places = self._places.values()
+            await asyncio.gather(*(iptables.apply(p.netns, text, self.variant, rules.family) for p in places))
         self._store.watch(["Service", "EndpointSlice", "Node"], self._heard)
         for name in self._proxies:
             self._begin(name)

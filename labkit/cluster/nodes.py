@@ -60,10 +60,10 @@ def registered(machine: Machine, seed: int, now: datetime) -> Raw:
                 "volumes.kubernetes.io/controller-managed-attach-detach": "true",
             },
         },
-        "spec": {"podCIDR": machine.pod_cidr, "podCIDRs": [machine.pod_cidr]},
+        "spec": {"podCIDR": machine.pod_cidr, "podCIDRs": list(machine.pod_cidrs)},
         "status": {
             "addresses": [
-                {"type": "InternalIP", "address": machine.address},
+                *({"type": "InternalIP", "address": address} for address in machine.addresses),
                 {"type": "Hostname", "address": machine.name},
             ],
             "allocatable": ALLOCATABLE,

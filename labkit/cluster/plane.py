@@ -27,7 +27,7 @@ from labkit.control.root_ca import RootCertificates
 from labkit.control.store import Raw, Store
 from labkit.endpoints.controllers import EndpointSlices, LegacyEndpoints, Mirroring
 from labkit.errors import LabError
-from labkit.net.topology import BALANCED_NETWORK
+from labkit.net.topology import balanced
 from labkit.sandbox.channel import Handler
 from labkit.services.admission import DEFAULT, ServiceAdmission
 from labkit.services.allocator import Ranges
@@ -86,7 +86,7 @@ class Plane:
             EndpointSlices(self.store),
             LegacyEndpoints(self.store),
             Mirroring(self.store),
-            ServiceController(self.store, {"IPv4": BALANCED_NETWORK}),
+            ServiceController(self.store, balanced(len(ranges.cidrs) == 2)),
             EventExpiry(self.store),
         ]
         self._loop = Loop(self.store, every, _failed, self._changed)

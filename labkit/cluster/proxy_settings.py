@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from labkit.control.store import Raw, Store
-from labkit.net.topology import POD_NETWORK
+from labkit.net.topology import POD_NETWORK, POD_NETWORKS
 from labkit.proxy import addon
 from labkit.proxy.configuration import text
 from labkit.proxy.configuration.defaults import completed, platform
@@ -24,21 +24,24 @@ PROMPT = Duration(0)
 """minSyncPeriod where nobody sets one: in a lab every change is in force at once; kube-proxy takes 1 s."""
 
 
-def given(values: Mapping[str, Any]) -> KubeProxyConfiguration:
-    """The file of a lab's proxies, with what kubeadm writes into each. Raises `ConfigError`."""
+def given(values: Mapping[str, Any], pod_networks: str = POD_NETWORK) -> KubeProxyConfiguration:
+    """The file of a lab's proxies, with what kubeadm writes into each. Raises `ConfigError`.
+
+    pod_networks: one for each IP family, with a comma between
+    """
     config, _ = text.convert(values)
     kubeconfig = f"{addon.FOLDER}/{addon.KUBECONFIG}"
     client = config.client_connection
     return replace(
         config,
-        cluster_cidr=config.cluster_cidr or POD_NETWORK,
+        cluster_cidr=config.cluster_cidr or pod_networks,
         client_connection=replace(client, kubeconfig=kubeconfig) if client == ClientConnection() else client,
     )
 
 
-def objects(values: Mapping[str, Any], server: str) -> list[Raw]:
-    """The add-on of a lab that was asked for these values."""
-    return addon.addon(given(values), server)
+def objects(values: Mapping[str, Any], server: str, dual: bool) -> list[Raw]:
+    """The add-on of a lab that was asked for these values; `dual`: of both IP families."""
+    return addon.addon(given(values, ",".join(POD_NETWORKS.values()) if dual else POD_NETWORK), server)
 
 
 def read(store: Store) -> Settings:

@@ -90,7 +90,7 @@ class Questions:
         await self._rules.name_relayed(place, protocol, rows)
         answering = self._by_address()
         for row in rows:
-            pod = answering.get((row["server"] or "").rpartition(":")[0])
+            pod = answering.get((row["server"] or "").rpartition(":")[0].strip("[]"))
             row["pod"] = pod.name if pod else ""
             row["node"] = pod.spec.node_name if pod else ""
             row["zone"] = self._datacenter.places[pod.spec.node_name].zone if pod else ""
@@ -164,4 +164,4 @@ class Questions:
 
     def _by_address(self) -> dict[str, Pod]:
         pods = self._store.views(Pod)
-        return {p.status.pod_ip: p for p in pods if p.status.pod_ip and not p.spec.host_network}
+        return {each.ip: p for p in pods if not p.spec.host_network for each in p.status.pod_ips}

@@ -13,6 +13,7 @@ from labkit.control.store import Raw
 from labkit.control.watch import Event
 from labkit.errors import WaitTimeout
 from labkit.sandbox.channel import Handler
+from labkit.services.cloud import balancer
 
 READY_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod")
 
@@ -129,6 +130,9 @@ class Waiting:
         service = self._store.view(Service, namespace, name)
         if service is None or service.spec.type == "ExternalName":
             return []
+        if balancer.wants(service) and not balancer.addresses(service):
+            why = self._warnings.get(service.metadata.uid) or "the cloud has not given it one yet"
+            return [f"Service {name} has no load balancer: {why}"]
         slices = [s for s in self._store.views(EndpointSlice, namespace) if s.service == name]
         if any(e.conditions.ready is not False for s in slices for e in s.endpoints):
             return []

@@ -13,6 +13,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     nodes, zones, cni, link, seed, needs, pace   as there; variant: its `iptables`
     proxy_config  of kube-proxy, its mode in it; empty where nothing was said: a lab that comes back keeps its own
+    dual          whether there is IPv6 beside IPv4: its `ip_families`
     node_ports    first and last port of its `service_node_port_range`
     kube_proxy    the program that is to be the nodes' kube-proxy, empty for the lab's own
     listener      the descriptor of the API's listening socket on the host, -1 where there is none
@@ -26,6 +27,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proxy_config: Mapping[str, Any]
     kube_proxy: str
     variant: str
+    dual: bool
     node_ports: tuple[int, int]
     link: Mapping[str, Any]
     seed: int

@@ -5,7 +5,7 @@ Source: kindnet's masquerading (kubernetes-sigs/kind, images/kindnetd), with its
 
 from __future__ import annotations
 
-from labkit.net.rules import Ruleset, ruleset
+from labkit.net.rules import Family, Ruleset, ruleset
 
 CHAIN = "KIND-MASQ-AGENT"
 _JUMP = (
@@ -17,7 +17,8 @@ _LAST = "kind-masq-agent: outbound traffic is subject to MASQUERADE (must be las
 
 
 def plan(pod_network: str) -> Ruleset:
-    """The same rules on every node; traffic to `pod_network` keeps its source."""
+    """The same rules on every node; traffic to `pod_network` keeps its source. Its IP version is that of the rules."""
+    family: Family = "IPv6" if ":" in pod_network else "IPv4"
     return ruleset(
         {
             "nat": {
@@ -27,5 +28,6 @@ def plan(pod_network: str) -> Ruleset:
                     f'-m comment --comment "{_LAST}" -j MASQUERADE',
                 ],
             }
-        }
+        },
+        family,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -14,10 +14,10 @@ BRIDGE = "cni0"
 
 
 class Plugin(msgspec.Struct, frozen=True):
-    """A CNI plugin. `setup(node, gateway with prefix length)` prepares a node; `plan` is pure."""
+    """A CNI plugin. `setup(node, gateways with prefix length)` prepares a node; `plan` is pure."""
 
     name: str
-    setup: Callable[[Links, str], None]
+    setup: Callable[[Links, Sequence[str]], None]
     plan: Callable[[Attachment], Wiring]
 
 
@@ -25,7 +25,7 @@ def _host_interface(container_id: str) -> str:
     return "veth" + hashlib.sha1(container_id.encode(), usedforsecurity=False).hexdigest()[:8]
 
 
-def _nothing(_node: Links, _gateway: str) -> None:
+def _nothing(_node: Links, _gateways: Sequence[str]) -> None:
     """Routed pods need nothing but their own veth pair."""
 
 
@@ -38,19 +38,24 @@ def _plan_ptp(a: Attachment) -> Wiring:
         attachment=a,
         host_interface=_host_interface(a.container_id),
         mac=mac_of(a.address),
-        pod_address=f"{a.address}/{a.subnet.partition('/')[2]}",
+        pod_addresses=_addresses(a),
         prefix_route=False,  # neighbours on the same node are behind the gateway too
-        pod_routes=(Route(f"{a.gateway}/32"), Route(a.subnet, a.gateway), Route("default", a.gateway)),
-        host_address=f"{a.gateway}/32",
-        node_routes=(Route(f"{a.address}/32"),),
+        pod_routes=tuple(
+            route
+            for subnet, gateway in _networks(a)
+            for route in (Route(_alone(gateway)), Route(subnet, gateway), Route("default", gateway))
+        ),
+        host_addresses=tuple(_alone(gateway) for _, gateway in _networks(a)),
+        node_routes=tuple(Route(_alone(address)) for address in filter(None, (a.address, a.address6))),
     )
 
 
-def _make_bridge(node: Links, gateway: str) -> None:
+def _make_bridge(node: Links, gateways: Sequence[str]) -> None:
     node.add_link(BRIDGE, "bridge", up=True)
     # One of its own, else it is the lowest of its ports', and changes under the pods when that port goes.
-    node.set_link(BRIDGE, mac=mac_of(gateway.partition("/")[0]))
-    node.add_address(BRIDGE, gateway)
+    node.set_link(BRIDGE, mac=mac_of(gateways[0].partition("/")[0]))
+    for gateway in gateways:
+        node.add_address(BRIDGE, gateway)
 
 
 def _plan_bridge(a: Attachment) -> Wiring:
@@ -62,10 +67,26 @@ def _plan_bridge(a: Attachment) -> Wiring:
         attachment=a,
         host_interface=_host_interface(a.container_id),
         mac=mac_of(a.address),
-        pod_address=f"{a.address}/{a.subnet.partition('/')[2]}",
-        pod_routes=(Route("default", a.gateway),),
+        pod_addresses=_addresses(a),
+        pod_routes=tuple(Route("default", gateway) for _, gateway in _networks(a)),
         bridge=BRIDGE,
     )
+
+
+def _networks(a: Attachment) -> list[tuple[str, str]]:
+    """The pod ranges, each with its gateway."""
+    return [(a.subnet, a.gateway), *([(a.subnet6, a.gateway6)] if a.address6 else [])]
+
+
+def _addresses(a: Attachment) -> tuple[str, ...]:
+    """The pod's addresses with their prefix lengths."""
+    pairs = zip((a.address, a.address6), _networks(a), strict=False)
+    return tuple(f"{address}/{subnet.partition('/')[2]}" for address, (subnet, _) in pairs)
+
+
+def _alone(address: str) -> str:
+    """The prefix that holds the address and nothing else."""
+    return f"{address}/{128 if ':' in address else 32}"
 
 
 PLUGINS = {

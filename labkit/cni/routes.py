@@ -6,19 +6,22 @@ every node's pods, as a cloud's route table does (cloud-provider's route control
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from labkit.cni.wiring import Route
 from labkit.linux.rtnetlink import Links
-from labkit.net.topology import Site
+from labkit.net.topology import Machine, Site
 
 
 def plan(site: Site) -> dict[str, tuple[Route, ...]]:
     """Routes to pod ranges by machine name; "router" is one of them."""
-    routes = {
-        here.name: tuple(Route(m.pod_cidr, m.address) for m in site.machines if m.zone == here.zone and m != here)
-        for here in site.machines
-    }
-    routes["router"] = tuple(Route(m.pod_cidr, m.address) for m in site.machines)
+    routes = {here.name: _to(m for m in site.machines if m.zone == here.zone and m != here) for here in site.machines}
+    routes["router"] = _to(site.machines)
     return routes
+
+
+def _to(machines: Iterable[Machine]) -> tuple[Route, ...]:
+    return tuple(Route(*way) for m in machines for way in zip(m.pod_cidrs, m.addresses, strict=True))
 
 
 def apply(links: Links, routes: tuple[Route, ...]) -> None:

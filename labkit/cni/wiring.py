@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from labkit.linux import netns
 from labkit.linux.rtnetlink import Links
 
 CNI_VERSION = "1.1.0"
@@ -19,6 +20,7 @@ class Attachment(msgspec.Struct, frozen=True):
     """What a plugin is asked to do: the runtime's parameters of ADD and DEL (CNI specification 1.1, section 3).
 
     address has no prefix length; `subnet` is the node's pod range, `number` is one that no other pod of the node has.
+    address6, subnet6 and gateway6 are the same of IPv6; empty without it.
     """
 
     container_id: str
@@ -29,6 +31,9 @@ class Attachment(msgspec.Struct, frozen=True):
     gateway: str
     number: int
     ifname: str = "eth0"
+    address6: str = ""
+    subnet6: str = ""
+    gateway6: str = ""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -41,9 +46,9 @@ class Route(msgspec.Struct, frozen=True):
 class Wiring(msgspec.Struct, frozen=True):
     """The wanted state of both ends of a pod's veth pair.
 
-    pod_address      with its prefix length; the route to that prefix comes with it where `prefix_route`
+    pod_addresses    with their prefix lengths, IPv4 first; they bring routes to the prefixes where `prefix_route`
     pod_routes       in this order, behind the pod's interface
-    host_address     of the node's end, empty where that is a bridge port
+    host_addresses   of the node's end, none where that is a bridge port
     node_routes      behind the node's end
     bridge           the bridge that the node's end is a port of, or empty
     """
@@ -51,10 +56,10 @@ class Wiring(msgspec.Struct, frozen=True):
     attachment: Attachment
     host_interface: str
     mac: str
-    pod_address: str
+    pod_addresses: tuple[str, ...]
     pod_routes: tuple[Route, ...]
     prefix_route: bool = True
-    host_address: str = ""
+    host_addresses: tuple[str, ...] = ()
     node_routes: tuple[Route, ...] = ()
     bridge: str = ""
 
@@ -65,21 +70,25 @@ def connect(wiring: Wiring, node: Links) -> None:
     host = wiring.host_interface
     master = node.index(wiring.bridge) if wiring.bridge else None
     mac = "0e" + wiring.mac[2:]  # not one that the kernel draws: the same in every run
+    if a.address6:
+        netns.skip_detection(a.netns)
     node.add_veth(host, a.ifname, a.netns, index=HOST_INDEX + a.number, mac=mac, peer_mac=wiring.mac)
     node.set_link(host, up=True, master=master)
     with node.batch():
         if wiring.bridge:
             node.set_link(host, hairpin=True)
-        if wiring.host_address:
-            node.add_address(host, wiring.host_address)
+        for address in wiring.host_addresses:
+            node.add_address(host, address)
         for route in wiring.node_routes:
             node.add_route(route.to, via=route.via, dev=host)
     with Links(a.netns) as pod, pod.batch():
         pod.set_link("lo", up=True)
         pod.set_link(a.ifname, up=True)
-        pod.add_address(a.ifname, wiring.pod_address, prefix_route=wiring.prefix_route)
+        for address in wiring.pod_addresses:
+            pod.add_address(a.ifname, address, prefix_route=wiring.prefix_route)
         for route in wiring.pod_routes:
-            pod.add_route(route.to, via=route.via, dev=a.ifname, src="" if route.to == "default" else a.address)
+            source = a.address6 if ":" in route.to else a.address
+            pod.add_route(route.to, via=route.via, dev=a.ifname, src="" if route.to == "default" else source)
 
 
 HOST_INDEX = 10  # numbers of the nodes' ends start here: they must differ from the pods' ends, which get 2
@@ -94,14 +103,18 @@ def disconnect(wirings: Sequence[Wiring], node: Links) -> None:
 def result(wiring: Wiring) -> dict[str, Any]:
     """The attachment as a CNI plugin reports it on success (specification 1.1, "ADD Success")."""
     a = wiring.attachment
+    gateways = tuple(filter(None, (a.gateway, a.gateway6)))
     return {
         "cniVersion": CNI_VERSION,
         "interfaces": [
             {"name": wiring.bridge or wiring.host_interface},
             {"name": a.ifname, "mac": wiring.mac, "sandbox": a.netns},
         ],
-        "ips": [{"address": wiring.pod_address, "gateway": a.gateway, "interface": 1}],
-        "routes": [{"dst": "0.0.0.0/0", "gw": a.gateway}],
+        "ips": [
+            {"address": address, "gateway": gateway, "interface": 1}
+            for address, gateway in zip(wiring.pod_addresses, gateways, strict=True)
+        ],
+        "routes": [{"dst": "::/0" if ":" in gateway else "0.0.0.0/0", "gw": gateway} for gateway in gateways],
         "dns": {},
     }
 

@@ -105,8 +105,11 @@ class Admission:
             whole["metadata"]["managedFields"] = managed
         if self.custom.find(raw["apiVersion"], raw["kind"]):
             seen = {**self.custom.from_stored(old, new["apiVersion"]), "status": new.get("status")}
-            if problems := self.custom.check({k: v for k, v in seen.items() if v is not None}, old):
-                raise status.invalid(self.resource(new), key_of(new)[2], problems)
+            problems = self.custom.check({k: v for k, v in seen.items() if v is not None}, old)
+        else:
+            problems = validation.status_problems(whole)
+        if problems:
+            raise status.invalid(self.resource(new), key_of(new)[2], problems)
         return self.store.replace(self._stamped(old, whole, options, "status"), whole=True)
 
     def structured(self, raw: Raw, options: Options = STRICT, partial: bool = False) -> Raw:

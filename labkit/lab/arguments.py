@@ -17,6 +17,8 @@ MODE_NEEDS = {"nftables": ("nftables",), "ipvs": ("ipvs", "ipset"), "ebpf": ("eb
 MOST_IN_EBPF = 64  # programs of one kind that Linux takes for a cgroup: each node has one (BPF_CGROUP_MAX_PROGS)
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
+IPV4_ONLY = ("ebpf",)
+FAMILIES = (("IPv4",), ("IPv4", "IPv6"))
 PACE = (1, 20)
 LINK = ("bw", "delay", "jitter", "loss", "max_queue_size")
 OWN_PORTS = (10250, 10256)  # of kubelet and kube-proxy
@@ -62,6 +64,14 @@ def check_pace(pace: float) -> None:
     slowest, quickest = PACE
     if isinstance(pace, bool) or not isinstance(pace, int | float) or not slowest <= pace <= quickest:
         raise LabError(f"pace is {pace!r}: a number from {slowest} (real) to {quickest} is wanted")
+
+
+def check_families(families: Sequence[str], proxy_mode: str) -> None:
+    """Raise `LabError` as `check` does."""
+    if tuple(families) not in FAMILIES:
+        raise LabError(f"ip_families is {families!r}: choose ('IPv4',) or ('IPv4', 'IPv6')")
+    if "IPv6" in families and proxy_mode in IPV4_ONLY:
+        raise LabError(f"ip_families is {families!r}: proxy_mode {proxy_mode!r} serves IPv4 only; choose another one")
 
 
 def port_range(text: str) -> tuple[int, int]:

@@ -38,6 +38,7 @@ def start(
     memory: int = MEMORY,
     seed: int = 0,
     pace: float = 5.0,
+    ip_families: Sequence[str] = ("IPv4",),
     service_node_port_range: str = "30000-32767",
     name: str = "lab",
     keep: bool = False,
@@ -62,6 +63,7 @@ def start(
     seed      of names and addresses: the same seed and manifests give the same ones
     pace      how many times sooner than in a real cluster a silent node is given up, and its pods are evicted; 1 is
               real: 50 s, and 300 s more
+    ip_families  of nodes, pods and Services: ("IPv4",), or both of ("IPv4", "IPv6")
     service_node_port_range  the node ports that Services may have, as kube-apiserver's flag of this name
     name      an earlier lab of this name in this process is closed first
     keep      the lab of this name comes back: its objects are kept in a file in the user's state directory
@@ -76,6 +78,7 @@ def start(
     proxy_mode = str(told.get("mode") or "iptables")
     arguments.check(nodes, zones, cni, proxy_mode, iptables, link)
     arguments.check_pace(pace)
+    arguments.check_families(ip_families, proxy_mode)
     program = proxying.program(kube_proxy)
     node_ports = arguments.port_range(service_node_port_range)
     arguments.check_sandbox(wanted, memory, needs)
@@ -91,7 +94,7 @@ def start(
     asked = {
         "nodes": nodes, "zones": list(zones), "cni": cni, "proxy_config": told, "variant": iptables, "link": link,
         "seed": seed, "needs": arguments.features(cni, proxy_mode, iptables, link, needs), "pace": pace,
-        "node_ports": node_ports, "kube_proxy": program,
+        "dual": len(ip_families) == 2, "node_ports": node_ports, "kube_proxy": program,
     }  # fmt: skip
     refused: dict[str, LabError] = {}
     with shown:

@@ -55,6 +55,7 @@ FEATURES = (
     Feature("nftables", "kube-proxy in nftables mode", "sudo modprobe nf_tables", r'proxy_mode="nftables"'),
     Feature("ipset", "sets of addresses in rules", "sudo modprobe ip_set", r'proxy_mode="ipvs"', IPVS),
     Feature("ipvs", "kube-proxy in IPVS mode", "sudo modprobe ip_vs", r'proxy_mode="ipvs"', IPVS),
+    Feature("sctp", "servers and clients of SCTP (rules need it not)", "sudo modprobe sctp"),
     Feature("htb", "links of limited bandwidth", "sudo modprobe sch_htb", r'"bw":'),
     Feature("tbf", "links of limited bandwidth, simple", "sudo modprobe sch_tbf"),
     Feature("netem", "links with delay and loss", "sudo modprobe sch_netem", r'"(delay|jitter|loss)":'),

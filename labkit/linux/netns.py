@@ -42,6 +42,16 @@ def delete(path: str) -> None:
     Path(path).unlink()
 
 
+def skip_detection(path: str) -> None:
+    """Let interfaces that the namespace will get use their own IPv6 addresses at once.
+
+    The kernel would ask for a second whether somebody else has them, and find no neighbour meanwhile.
+    """
+    with entered(path):
+        for which in ("all", "default"):
+            Path(f"/proc/sys/net/ipv6/conf/{which}/accept_dad").write_text("0")
+
+
 @contextmanager
 def entered(path: str) -> Iterator[None]:
     """Run the block in the namespace at `path`. Only this thread moves; it comes back however the block ends."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
 
 from labkit.linux.netlink import CREATE, NESTED, REPLACE, attr, u32
 from labkit.linux.rtnetlink import (
@@ -26,7 +25,9 @@ from labkit.linux.rtnetlink import (
     RTPROT_STATIC,
     SCOPE_UNIVERSE,
     Links,
-    address_family,
+    family_of,
+    packed_of,
+    prefix_of,
 )
 
 _NHMSG = struct.Struct("=BBBBI")
@@ -48,8 +49,9 @@ class Nexthops(Links):
     """The next hops of one network namespace. Numbers of hops and groups are the caller's choice, from one range."""
 
     def add_hop(self, number: int, via: str, dev: str) -> None:
-        body = _NHMSG.pack(address_family(ip_address(via).version), 0, RTPROT_STATIC, 0, 0)
-        body += u32(NHA_ID, number) + u32(NHA_OIF, self.index(dev)) + attr(NHA_GATEWAY, ip_address(via).packed)
+        gateway = packed_of(via)
+        body = _NHMSG.pack(family_of(gateway), 0, RTPROT_STATIC, 0, 0)
+        body += u32(NHA_ID, number) + u32(NHA_OIF, self.index(dev)) + attr(NHA_GATEWAY, gateway)
         self.request(RTM_NEWNEXTHOP, CREATE | REPLACE, body, f"add next hop {via}")
 
     def set_group(self, number: int, hops: Sequence[int]) -> None:
@@ -79,7 +81,6 @@ class Nexthops(Links):
 
 
 def _route(to: str, kind: int) -> bytes:
-    net = ip_network(to)
-    family = address_family(net.version)
-    head = _RTMSG.pack(family, net.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, SCOPE_UNIVERSE, kind, 0)
-    return head + attr(RTA_DST, net.network_address.packed)
+    packed, bits = prefix_of(to)
+    head = _RTMSG.pack(family_of(packed), bits, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, SCOPE_UNIVERSE, kind, 0)
+    return head + attr(RTA_DST, packed)

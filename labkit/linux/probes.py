@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import socket
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -171,6 +172,10 @@ def _ebpf(kind: int, attach: int = 0) -> Probe:
     return probe
 
 
+def _sctp(path: str) -> None:
+    netns.socket_in(path, socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
+
+
 def _conntrack(path: str) -> None:
     conntrack.dump(path)
 
@@ -190,6 +195,7 @@ PROBES: dict[str, Probe] = {
     "nftables": _nftables,
     "ipset": _ipset,
     "ipvs": _family("IPVS"),
+    "sctp": _sctp,
     "htb": _qdisc("htb"),
     "tbf": _qdisc("tbf"),
     "netem": _qdisc("netem"),

@@ -36,7 +36,7 @@ IFLA_GROUP, IFLA_NET_NS_FD = 27, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER, BRPORT_HAIRPIN = 1, 4
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
-IFA_F_NOPREFIXROUTE = 0x200
+IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x2, 0x200
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC = 1, 4, 5, 7
 IFF_UP = 0x1
 RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST, RTNH_ONLINK = 254, 4, 1, 4
@@ -162,8 +162,12 @@ class Links(Netlink):
     # ---- addresses, routes
 
     def add_address(self, name: str, address: str, prefix_route: bool = True) -> None:
-        """`address` with its prefix length, "10.244.1.5/24"; without `prefix_route` it brings no route."""
-        body = self._address(name, address) + (b"" if prefix_route else u32(IFA_FLAGS, IFA_F_NOPREFIXROUTE))
+        """`address` with its prefix length, "10.244.1.5/24"; without `prefix_route` it brings no route.
+
+        Nobody is asked whether he has it: an IPv6 address could be used only a second later.
+        """
+        flags = (IFA_F_NODAD if ":" in address else 0) | (0 if prefix_route else IFA_F_NOPREFIXROUTE)
+        body = self._address(name, address) + (u32(IFA_FLAGS, flags) if flags else b"")
         self.request(RTM_NEWADDR, CREATE | REPLACE, body, f"add address {address} to {name}")
 
     def delete_address(self, name: str, address: str) -> None:
@@ -181,7 +185,10 @@ class Links(Netlink):
         return found
 
     def add_route(self, to: str, via: str = "", dev: str = "", src: str = "", onlink: bool = False) -> None:
-        """Add or replace a route to a prefix or "default", by gateway (`via`), link (`dev`) or both."""
+        """Add or replace a route to a prefix, by gateway (`via`), link (`dev`) or both.
+
+        "default" is IPv4's, or where the gateway is an IPv6 address IPv6's.
+        """
         body = self._route(to, via, dev, src, onlink)
         self.request(RTM_NEWROUTE, CREATE | REPLACE, body, f"add route to {to}")
 
@@ -201,19 +208,20 @@ class Links(Netlink):
 
     def _address(self, name: str, address: str) -> bytes:
         plain, _, bits = address.partition("/")
-        packed = _packed(plain)
-        body = _IFADDR.pack(_family(packed), int(bits or 8 * len(packed)), 0, 0, self.index(name))
+        packed = packed_of(plain)
+        body = _IFADDR.pack(family_of(packed), int(bits or 8 * len(packed)), 0, 0, self.index(name))
         return body + attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
 
     def _route(self, to: str, via: str, dev: str, src: str, onlink: bool) -> bytes:
-        packed, bits = _prefix("0.0.0.0/0" if to == "default" else to)
+        every = "::/0" if ":" in via else "0.0.0.0/0"
+        packed, bits = prefix_of(every if to == "default" else to)
         scope = SCOPE_UNIVERSE if via else SCOPE_LINK
         flags = RTNH_ONLINK if onlink else 0
-        body = _RTMSG.pack(_family(packed), bits, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, flags)
+        body = _RTMSG.pack(family_of(packed), bits, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, flags)
         body += attr(RTA_DST, packed)
-        body += attr(RTA_GATEWAY, _packed(via)) if via else b""
+        body += attr(RTA_GATEWAY, packed_of(via)) if via else b""
         body += u32(RTA_OIF, self.index(dev)) if dev else b""
-        return body + (attr(RTA_PREFSRC, _packed(src)) if src else b"")
+        return body + (attr(RTA_PREFSRC, packed_of(src)) if src else b"")
 
 
 def _ifinfo(index: int = 0, up: bool = False) -> bytes:
@@ -229,22 +237,18 @@ def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
-def _packed(address: str) -> bytes:
-    """Raises `OSError` for what is no address."""
+def packed_of(address: str) -> bytes:
+    """An address in network order. Raises `OSError` for what is no address."""
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
-def _family(packed: bytes) -> int:
+def family_of(packed: bytes) -> int:
+    """AF_INET or AF_INET6."""
     return socket.AF_INET if len(packed) == 4 else socket.AF_INET6
 
 
 @lru_cache(1024)
-def _prefix(text: str) -> tuple[bytes, int]:
+def prefix_of(text: str) -> tuple[bytes, int]:
     """A prefix's address and length. Raises `ValueError`."""
     net = ip_network(text)
     return net.network_address.packed, net.prefixlen
-
-
-def address_family(version: int) -> int:
-    """AF_INET or AF_INET6, for the IP version."""
-    return socket.AF_INET if version == 4 else socket.AF_INET6

@@ -61,6 +61,8 @@ class _LabNode(Node):  # type: ignore[misc]  # mininet has no types
 
     def startShell(self, mnopts: str | None = None) -> None:  # noqa: N802 - Mininet's name
         self.netns = netns.create(self.name)
+        if self.params.get("ipv6"):
+            netns.skip_detection(self.netns)
         self.links = Links(self.netns)
         self.links.set_link("lo", up=True)
 
@@ -117,7 +119,7 @@ class _LabNode(Node):  # type: ignore[misc]  # mininet has no types
 
 
 class LabHost(_LabNode):
-    """A machine of the data centre: a cluster node, the router, the client outside."""
+    """A machine of the data centre: a cluster node, the router, the client outside. `ipv6=True`: it will speak that."""
 
 
 class LabSwitch(_LabNode, LinuxBridge):  # type: ignore[misc]

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 SERVICE_CIDR, SERVICE_CIDR_6 = "10.96.0.0/12", "fd00:10:96::/112"
+CIDRS = {"IPv4": SERVICE_CIDR, "IPv6": SERVICE_CIDR_6}
 FIRST_NODE_PORT, LAST_NODE_PORT = 30000, 32767
 
 

@@ -115,7 +115,8 @@ def test_create_speaks_protobuf_or_json(kubectl: Kubectl, space: str) -> None:
     kubectl(f"-n {space} create deployment web --image=nginx --port=80")
     kubectl(f"-n {space} expose deployment web --port=80")
     kubectl(f"-n {space} rollout status deployment/web --timeout=30s")
-    assert kubectl(f"-n {space} get endpoints web -o jsonpath='{{.subsets[0].ports[0].port}}'") == "80"
+    told = kubectl(f"-n {space} get endpoints web -o jsonpath='{{.subsets[0].ports[0].port}}'")
+    assert told == "80Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 
 
 def test_strict_validation_and_refusals(kubectl: Kubectl, space: str) -> None:

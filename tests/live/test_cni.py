@@ -36,7 +36,7 @@ def test_pods_reach_each_other_within_a_node_across_nodes_and_zones(name: str) -
     for machine in site.machines:
         pod_range = Range(machine.pod_cidr)
         node = datacenter.net[machine.name]
-        PLUGINS[name].setup(node.links, f"{pod_range.gateway}/24")
+        PLUGINS[name].setup(node.links, [f"{pod_range.gateway}/24"])
         before = {link["name"] for link in node.links.links()}
         for _ in range(2):
             address, number = pod_range.allocate()

@@ -23,7 +23,7 @@ DOCTOR = "import os, sys\nfrom labkit.cli import main\n{first}\nsys.exit(main({w
 UML = shutil.which("linux.uml")
 CONFIGURED = {
     "veth": "VETH", "bridge": "BRIDGE", "vxlan": "VXLAN", "macvlan": "MACVLAN", "wireguard": "WIREGUARD",
-    "openvswitch": "OPENVSWITCH", "nftables": "NF_TABLES_INET", "ipset": "IP_SET", "ipvs": "IP_VS",
+    "openvswitch": "OPENVSWITCH", "nftables": "NF_TABLES_INET", "ipset": "IP_SET", "ipvs": "IP_VS", "sctp": "IP_SCTP",
     "htb": "NET_SCH_HTB", "tbf": "NET_SCH_TBF", "netem": "NET_SCH_NETEM",
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ import pytest
 from labs import errors, wait_until
 
 from labkit import lab
+from labkit.errors import WaitTimeout
 from labkit.lab import Lab
 
 ANNOTATION = "service.beta.kubernetes.io/lab-load-balancer-"
@@ -160,6 +161,16 @@ def test_another_class_is_left_alone(k: Lab) -> None:
     assert k.get("svc/classy")["status"] == {"loadBalancer": {}}
     assert "finalizers" not in k.get("svc/classy")["metadata"]
     k.delete("svc/classy")
+
+
+def test_a_service_that_cannot_have_one_says_why(k: Lab) -> None:
+    k.apply([service("odd", loadBalancerIP="192.0.2.1")])
+    with pytest.raises(WaitTimeout, match=r"the address 192.0.2.1 is not in 198.51.100.0/24, which is what this cloud"):
+        k.wait("svc/odd", timeout=0.2)
+    k.apply([service("odd", loadBalancerIP="198.51.100.99")])
+    k.wait("svc/odd")
+    assert answers(k, "internet", "198.51.100.99")[0] == {"web-a", "web-b"}
+    k.delete("svc/odd")
 
 
 def test_types_change_in_place_and_a_deleted_balancer_gives_its_address_back(k: Lab) -> None:

@@ -62,7 +62,7 @@ class Bed:
         self._machines = {m.name: m for m in self.site.machines}
         plugin = PLUGINS[cni]
         for machine in self.site.machines:
-            plugin.setup(self.datacenter.net[machine.name].links, machine.pod_cidr.replace(".0/", ".1/"))
+            plugin.setup(self.datacenter.net[machine.name].links, [machine.pod_cidr.replace(".0/", ".1/")])
         for number, (name, node) in enumerate(PODS.items(), 2):
             self._pod(plugin, name, node, number)
         self._servers: list[asyncio.AbstractServer | asyncio.DatagramTransport] = []

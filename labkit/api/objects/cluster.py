@@ -49,7 +49,11 @@ class Node(Object, frozen=True):
 
     @property
     def internal_ip(self) -> str:
-        return next((a.address for a in self.status.addresses if a.type == "InternalIP"), "")
+        return next(iter(self.internal_ips), "")
+
+    @property
+    def internal_ips(self) -> tuple[str, ...]:
+        return tuple(a.address for a in self.status.addresses if a.type == "InternalIP")
 
     @property
     def zone(self) -> str:

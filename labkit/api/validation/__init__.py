@@ -16,6 +16,7 @@ from labkit.api.validation import (
     batch,
     cluster,
     endpoints,
+    load_balancer,
     meta,
     networking,
     pod,
@@ -63,6 +64,7 @@ CHECKS: dict[str, Callable[[dict[str, Any]], Iterator[Problem]]] = {
     "StatefulSet": workload.stateful_set,
     "StorageClass": storage.storage_class,
 }
+STATUS_CHECKS: dict[str, Callable[[dict[str, Any]], Iterator[Problem]]] = {"Service": load_balancer.service_status}
 
 
 def problems(obj: dict[str, Any]) -> list[Problem]:
@@ -72,3 +74,9 @@ def problems(obj: dict[str, Any]) -> list[Problem]:
     if check is not None:
         found.extend(check(obj))
     return found
+
+
+def status_problems(obj: dict[str, Any]) -> list[Problem]:
+    """The same for an object of which a client writes the status alone."""
+    check = STATUS_CHECKS.get(obj["kind"])
+    return list(check(obj)) if check else []

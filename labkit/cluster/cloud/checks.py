@@ -64,7 +64,7 @@ class Checks:
         """One question to each node."""
         async with self._locks[service]:
             balancer = self._balancers[service]
-            asked = [self._answer(balancer, address) for address in balancer.nodes.values()]
+            asked = [self._answer(balancer, addresses[0]) for addresses in balancer.nodes.values()]
             good = dict(zip(balancer.nodes, await asyncio.gather(*asked), strict=True))
             if (targets := self._targets.get(service)) is None:
                 return  # it has gone meanwhile

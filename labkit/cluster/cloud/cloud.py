@@ -21,7 +21,6 @@ from labkit.cluster.work import Work
 from labkit.control.store import Raw, Store
 from labkit.control.watch import Event
 from labkit.linux.iptables import Variant
-from labkit.net.topology import BALANCED_NETWORK
 from labkit.services.cloud import forwarding
 from labkit.services.cloud.balancer import Balancer, plan
 from labkit.services.cloud.controller import balanced, other_node, standing
@@ -76,7 +75,7 @@ class Cloud:
             self._busy = False
 
     async def _follow(self) -> None:
-        self._balancers = plan(balanced(self._store), self._store.views(Node))
+        self._balancers = plan(balanced(self._store), self._store.views(Node), self._datacenter.balanced.values())
         if self._parts is None:
             if not self._balancers:
                 return
@@ -101,7 +100,8 @@ class Cloud:
             router, checks, proxies = self._parts
             standing, healthy = self._balancers.values(), checks.healthy()
             await proxies.apply(standing, healthy)
-            await router.apply(forwarding.ways(standing, healthy), forwarding.rules(standing, BALANCED_NETWORK))
+            rules = [forwarding.rules(standing, network) for network in self._datacenter.balanced.values()]
+            await router.apply(forwarding.ways(standing, healthy), rules)
 
 
 def _key(raw: Raw, name: str) -> str:

@@ -16,6 +16,7 @@ from labkit.linux import netns
 from labkit.linux.rtnetlink import Links
 from labkit.sandbox.channel import Peer
 from labkit.services.cloud.balancer import Balancer
+from labkit.services.cloud.forwarding import alone
 from labkit.services.cloud.fronts import Front, plan
 
 
@@ -36,13 +37,13 @@ class Proxies:
             return
         wanted = {front.address for front in fronts}
         for address in wanted - self._addresses:
-            self._links.add_address("lo", f"{address}/32")
+            self._links.add_address("lo", alone(address))
         self._addresses |= wanted
         if self._peer is None:
             self._peer = await self._start()
         await self._peer.call("serve", fronts=msgspec.to_builtins(fronts))
         for address in self._addresses - wanted:
-            self._links.delete_address("lo", f"{address}/32")
+            self._links.delete_address("lo", alone(address))
         self._addresses = wanted
         self._fronts = fronts
 

@@ -5,7 +5,7 @@ For an address of ipMode VIP the kernel's choice is by a hash of addresses and p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from labkit.cluster.datacenter import DataCenter
 from labkit.linux import iptables, netns
 from labkit.linux.iptables import Variant
 from labkit.linux.nexthops import Nexthops
-from labkit.net.rules import Ruleset
-from labkit.net.topology import CLOUD_IP
-from labkit.services.cloud.forwarding import CHAIN, Way
+from labkit.net.rules import Family, Ruleset
+from labkit.net.topology import CLOUD_IP, CLOUD_IP_6
+from labkit.services.cloud.forwarding import CHAIN, Way, alone
 
-HASH_POLICY = Path("/proc/sys/net/ipv4/fib_multipath_hash_policy")
+HASH_POLICY = "fib_multipath_hash_policy"
 BY_PORTS = "1"
 
 
@@ -30,47 +30,51 @@ class Router:
         self._machines = {m.name: m for m in datacenter.site.machines}
         self._links = Nexthops(self._path)
         self._numbers = count(1)
-        self._hops: dict[str, int] = {}
+        self._hops: dict[tuple[str, bool], int] = {}  # by node, and whether for IPv6
         self._groups: dict[str, int] = {}
         self._ways: dict[str, Way] = {}
-        self._rules: Ruleset | None = None
+        self._rules: dict[Family, Ruleset] = {}
         with netns.entered(self._path):
-            HASH_POLICY.write_text(BY_PORTS)
+            for version in ("ipv4", "ipv6") if datacenter.site.dual else ("ipv4",):
+                Path("/proc/sys/net", version, HASH_POLICY).write_text(BY_PORTS)
 
-    async def apply(self, ways: Mapping[str, Way], rules: Ruleset) -> None:
+    async def apply(self, ways: Mapping[str, Way], rules: Sequence[Ruleset]) -> None:
         """Raises `NetlinkError`, `RuleError`; the next call then tries again."""
         for address in [each for each in self._ways if each not in ways]:
-            self._links.delete_route(f"{address}/32")
+            self._links.delete_route(alone(address))
             self._drop_group(address)
             del self._ways[address]
         for address, way in ways.items():
             if self._ways.get(address) != way:
                 self._lead(address, way)
                 self._ways[address] = way
-        if rules != self._rules:
-            await iptables.apply(self._path, _text(rules, first=self._rules is None), self._variant)
-            self._rules = rules
+        for each in rules:
+            known = self._rules.get(each.family)
+            if each != known:
+                await iptables.apply(self._path, _text(each, first=known is None), self._variant, each.family)
+                self._rules[each.family] = each
 
     def _lead(self, address: str, way: Way) -> None:
-        to, nodes = f"{address}/32", [name for name in way.nodes if name in self._machines]
+        to, six = alone(address), ":" in address
+        nodes = [name for name in way.nodes if name in self._machines]
         if nodes:
             group = self._groups.get(address) or next(self._numbers)
-            self._links.set_group(group, [self._hop(name) for name in nodes])
+            self._links.set_group(group, [self._hop(name, six) for name in nodes])
             self._links.lead(to, group)
             self._groups[address] = group
             return
         if way.proxied:
-            self._links.add_route(to, via=CLOUD_IP)
+            self._links.add_route(to, via=CLOUD_IP_6 if six else CLOUD_IP)
         else:
             self._links.refuse(to)
         self._drop_group(address)
 
-    def _hop(self, node: str) -> int:
-        if node not in self._hops:
+    def _hop(self, node: str, six: bool) -> int:
+        if (node, six) not in self._hops:
             machine = self._machines[node]
-            self._hops[node] = next(self._numbers)
-            self._links.add_hop(self._hops[node], machine.address, f"zone-{machine.zone}")
-        return self._hops[node]
+            number = self._hops[node, six] = next(self._numbers)
+            self._links.add_hop(number, machine.address6 if six else machine.address, f"zone-{machine.zone}")
+        return self._hops[node, six]
 
     def _drop_group(self, address: str) -> None:
         if group := self._groups.pop(address, 0):

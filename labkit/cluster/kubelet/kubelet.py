@@ -179,7 +179,7 @@ class Kubelet:
             message = f"Failed to create pod sandbox: failed to set up the pod's network: {error}"
             self._reports.event(uid, pod.key, "", "Warning", "FailedCreatePodSandBox", message)
             if raw := self._reports.find(uid, pod.key):
-                self._reports.status(uid, pod.key, Told(creating(raw), "", node.addresses[0]))
+                self._reports.status(uid, pod.key, Told(creating(raw), (), node.addresses))
             return None
         running = self._running[uid] = Running(pod, place(pod, node, network), dns, network)
         return running
@@ -287,6 +287,6 @@ class Kubelet:
 
     def _tell(self, uid: str, running: Running) -> None:
         if running.statuses and not self.silent(running.place.node):
-            host = self._nodes[running.place.node].addresses[0]
-            told = Told(running.statuses, running.place.addresses[0], host, running.over, running.failure)
+            hosts = self._nodes[running.place.node].addresses
+            told = Told(running.statuses, running.place.addresses, hosts, running.over, running.failure)
             self._reports.status(uid, running.place.name, told)

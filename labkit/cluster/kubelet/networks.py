@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 from typing import Any
 
 import msgspec
@@ -21,11 +22,11 @@ DNS_IP = "10.96.0.10"
 
 
 class Attached(msgspec.Struct, frozen=True):
-    """A pod's network on its node; `number` is its address's in the node's range."""
+    """A pod's network on its node; `number` is its addresses' in the node's ranges."""
 
     node: str
     netns: str
-    address: str
+    addresses: tuple[str, ...]
     number: int
     wiring: Wiring
 
@@ -45,13 +46,17 @@ class Networks:
         self._links = links
         self._plugin = plugin
         self._ranges: dict[str, Range] = {}
+        self._networks6: dict[str, str] = {}
         self._leaving: dict[str, list[Attached]] = {}
         self.joined: Callable[[str, str], None] = lambda node, path: None
         self.left: Callable[[str, str], None] = lambda node, path: None
         for node in store.list("Node"):
             name = node["metadata"]["name"]
-            pods = self._ranges[name] = Range(node["spec"]["podCIDR"])
-            plugin.setup(links[name], f"{pods.gateway}/{pods.subnet.split('/')[1]}")
+            subnet, *six = node["spec"]["podCIDRs"]
+            pods = self._ranges[name] = Range(subnet)
+            self._networks6[name] = next(iter(six), "")
+            gateways = [(pods.gateway, subnet), *((str(ip_network(net)[1]), net) for net in six)]
+            plugin.setup(links[name], [f"{gateway}/{net.split('/')[1]}" for gateway, net in gateways])
 
     def attach(self, uid: str, node: str) -> Attached:
         """Give a pod its network. Raises `LabError` or `OSError` where that fails; then nothing of it is left."""
@@ -60,7 +65,8 @@ class Networks:
             address, number = pods.allocate()
             path = netns.create(f"cni-{uid}")
             place = self._nodes[node].netns
-            wiring = self._plugin.plan(Attachment(uid, path, place, address, pods.subnet, pods.gateway, number))
+            wanted = Attachment(uid, path, place, address, pods.subnet, pods.gateway, number)
+            wiring = self._plugin.plan(self._with_ipv6(wanted, node))
             connect(wiring, self._links[node])
             self.joined(node, path)
         except (LabError, OSError):
@@ -69,7 +75,16 @@ class Networks:
             if number is not None:
                 pods.release(number)
             raise
-        return Attached(node, path, address, number, wiring)
+        a = wiring.attachment
+        return Attached(node, path, tuple(filter(None, (a.address, a.address6))), number, wiring)
+
+    def _with_ipv6(self, wanted: Attachment, node: str) -> Attachment:
+        """The same number in the node's IPv6 range, where it has one."""
+        if not (subnet := self._networks6[node]):
+            return wanted
+        net = ip_network(subnet)
+        address, gateway = str(net[wanted.number]), str(net[1])
+        return msgspec.structs.replace(wanted, address6=address, subnet6=subnet, gateway6=gateway)
 
     async def detach(self, attached: Attached) -> None:
         """Take a network away, together with those of pods of the same node that end at the same time."""

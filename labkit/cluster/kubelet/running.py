@@ -36,7 +36,7 @@ class Running(msgspec.Struct):
 
 def place(pod: Pod, node: Place, network: Attached | None) -> Place:
     """Where a pod runs on a node; without a network of its own, in the node's."""
-    address = network.address if network else node.addresses[0]
+    addresses = network.addresses if network else node.addresses
     return Place(
         name=pod.key,
         kind="pod",
@@ -44,9 +44,9 @@ def place(pod: Pod, node: Place, network: Attached | None) -> Place:
         hostname=resolv.hostname(pod) if network else node.hostname,
         node=node.name,
         zone=node.zone,
-        addresses=(address,),
+        addresses=addresses,
         resolv_conf=resolv.resolv_conf(pod, DNS_IP).text(),
-        hosts=resolv.hosts(pod, [address]),
+        hosts=resolv.hosts(pod, list(addresses)),
     )
 
 

@@ -22,14 +22,14 @@ OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "
 class Told(msgspec.Struct, frozen=True):
     """What a kubelet knows of a pod.
 
-    address, host  the pod's own and its node's; empty without a network
-    ended          its containers have ended and will not be started again
-    failure        reason and message of a pod that its kubelet has ended
+    addresses, hosts  the pod's own and its node's, IPv4 first; none without a network
+    ended             its containers have ended and will not be started again
+    failure           reason and message of a pod that its kubelet has ended
     """
 
     statuses: Raw
-    address: str
-    host: str
+    addresses: tuple[str, ...]
+    hosts: tuple[str, ...]
     ended: bool = False
     failure: Why = FINE
 
@@ -40,13 +40,13 @@ def status(pod: Raw, told: Told, now: str) -> Raw:
     found: Raw = {
         "phase": current,
         "conditions": conditions(pod, told, current, now),
-        "hostIP": told.host,
-        "hostIPs": [{"ip": told.host}],
+        "hostIP": told.hosts[0],
+        "hostIPs": [{"ip": address} for address in told.hosts],
         "startTime": pod.get("status", {}).get("startTime") or now,
         **told.statuses,
     }
-    if told.address:
-        found |= {"podIP": told.address, "podIPs": [{"ip": told.address}]}
+    if told.addresses:
+        found |= {"podIP": told.addresses[0], "podIPs": [{"ip": address} for address in told.addresses]}
     if generation := pod["metadata"].get("generation"):
         found["observedGeneration"] = generation
     if told.failure != FINE:
@@ -108,7 +108,7 @@ def conditions(pod: Raw, told: Told, current: str, now: str) -> list[Raw]:
     old = {c["type"]: c for c in pod.get("status", {}).get("conditions") or ()}
     ready = _containers_ready(pod, told, current)
     whys: dict[str, Why] = {
-        "PodReadyToStartContainers": FINE if told.address and not told.ended else ("", "no network"),
+        "PodReadyToStartContainers": FINE if told.addresses and not told.ended else ("", "no network"),
         "Initialized": _initialized(pod, told, current),
         "Ready": ready if ready != FINE else _gates(pod, old.values()),
         "ContainersReady": ready,

@@ -54,7 +54,7 @@ class Kubelets:
             self._reports.event(uid, key, container["name"], "Normal", reason, message)
         number = len(self._seen)
         running = _running(raw, timestamp(self._store.now()))
-        self._reports.status(uid, key, Told(running, f"10.244.{number // 250}.{number % 250 + 1}", "192.168.1.1"))
+        self._reports.status(uid, key, Told(running, (f"10.244.{number // 250}.{number % 250 + 1}",), ("192.168.1.1",)))
 
     def _deployment(self, event: Event) -> None:
         if event.object.get("status", {}).get("readyReplicas") == self._wanted:

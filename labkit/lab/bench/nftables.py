@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import time
+from collections.abc import Iterator
 
+from labkit.errors import CommandError
 from labkit.linux import netns
 from labkit.proxy.mode import View
 from labkit.proxy.model import Backend, Frontend, Port
 from labkit.proxy.nftables.mode import NftablesMode
 
 ENDPOINTS = 2
+PIECE = 80_000  # bytes of text, less than half of what it is as netlink messages
 CHANGES = 5  # Services added one by one, of which the median counts
 
 
@@ -18,7 +22,7 @@ async def nftables(services: int) -> dict[str, float]:
     """Seconds by what they were spent on; `services` of two endpoints each.
 
     load, change          first load of all, and one Service more
-    nft load, nft change  the same by one `nft -f` each
+    nft load, nft change  the same by `nft -f`; all of it in pieces, as nft may not enlarge its buffer in a sandbox
     """
     path = netns.create("bench-nftables")
     mode = NftablesMode(path)
@@ -28,9 +32,11 @@ async def nftables(services: int) -> dict[str, float]:
         found = {"load": time.perf_counter() - began}
         changes = [await _added(mode, services + number) for number in range(1, CHANGES + 1)]
         found["change"] = _median([seconds for seconds, _ in changes])
+        await mode.sync(_view(services), None)
+        found["nft change"] = _median([await asyncio.to_thread(_nft, path, told) for _, told in changes])
         await mode.stop()
-        found["nft load"] = _nft(path, text)
-        found["nft change"] = _median([_nft(path, told) for _, told in changes])
+        found["nft load"] = sum([await asyncio.to_thread(_nft, path, piece) for piece in _pieces(text)])
+        await mode.stop()
     finally:
         netns.delete(path)
     return found
@@ -45,10 +51,22 @@ async def _added(mode: NftablesMode, services: int) -> tuple[float, str]:
 
 
 def _nft(path: str, text: str) -> float:
+    """Seconds. Raises `CommandError` where it fails."""
     began = time.perf_counter()
     with netns.entered(path):
-        subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)
+        done = subprocess.run(["nft", "-f", "-"], input=text, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CommandError(f"nft -f failed: {done.stderr.strip()[:500]}")
     return time.perf_counter() - began
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The lines in order, in pieces of which each is a transaction of a size that is always possible."""
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin + PIECE) + 1 or len(text)
+        yield text[begin:end]
+        begin = end
 
 
 def _median(values: list[float]) -> float:

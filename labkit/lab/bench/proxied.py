@@ -24,6 +24,7 @@ from labkit.api.objects import (
     ServicePort,
     ServiceSpec,
 )
+from labkit.lab.bench.nftables import nftables
 from labkit.linux import iptables, netns
 from labkit.linux.iptables import Variant
 from labkit.linux.rtnetlink import Links
@@ -43,12 +44,12 @@ CHANGES, CONNECTS = 5, 300
 
 
 def main(channel: Stream) -> None:
-    """Serve `restored` and `latency`."""
+    """Serve `restored`, `latency` and `nftables`."""
     asyncio.run(_serve(channel))
 
 
 async def _serve(channel: Stream) -> None:
-    peer = await Peer.over(channel, {"restored": restored, "latency": latency})
+    peer = await Peer.over(channel, {"restored": restored, "latency": latency, "nftables": nftables})
     await peer.closed()
 
 

@@ -9,6 +9,7 @@ from labkit.lab.bench.report import Report, Row, figure
 from labkit.sandbox.start import Sandbox
 
 MANY = 5000
+MANY_NFTABLES = 10_000
 SIZES = (10, 1000, 5000)
 LATENCIES = (
     ("iptables", "nft", "namespaces"),
@@ -36,7 +37,7 @@ def bench_proxy(repeats: int) -> Report:
         for mode, _, kind in LATENCIES
         for size in SIZES
     ]
-    return Report(tuple(figure(row, measured) for row in rows))
+    return Report(tuple(figure(row, measured) for row in (*rows, *_nftables())))
 
 
 def _restoring(variant: str) -> list[Row]:
@@ -50,6 +51,15 @@ def _restoring(variant: str) -> list[Row]:
     return [*rows, Row("of that, computing", f"{variant} added compute", 1000, "ms", target="< 5 ms")]
 
 
+def _nftables() -> list[Row]:
+    """The rows of the mode nftables."""
+    beside = "nft -f fed the same"
+    return [
+        Row(f"nftables: all of {MANY_NFTABLES} Services", "table load", 1, "s", beside, "table nft load", "15 s"),
+        Row("nftables: one more", "table change", 1000, "ms", beside, "table nft change", "20 ms"),
+    ]
+
+
 def measure() -> dict[str, float]:
     """One round."""
     found: dict[str, float] = {}
@@ -57,6 +67,8 @@ def measure() -> dict[str, float]:
         with closing(_sandbox("namespaces")) as sandbox:
             told = sandbox.call("restored", variant=variant, n=MANY)
         found |= {f"{variant} {key}": value for key, value in told.items()}
+    with closing(_sandbox("namespaces")) as sandbox:
+        found |= {f"table {key}": value for key, value in sandbox.call("nftables", services=MANY_NFTABLES).items()}
     for mode, variant, kind in LATENCIES:
         with closing(_sandbox(kind)) as sandbox:
             told = sandbox.call("latency", mode=mode, variant=variant, sizes=list(SIZES))

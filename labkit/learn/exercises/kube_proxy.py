@@ -68,7 +68,7 @@ def _configuration(answer: Any) -> bool | str:
         (values.get("mode") == "ipvs", f"The mode would be {values.get('mode') or 'iptables'}."),
         (
             isinstance(ipvs, dict) and ipvs.get("scheduler") == "lc",
-            "The scheduler would not be lc: it belongs to ipvs.",
+            "The scheduler would not be lc; its place is in ipvs.",
         ),
         (values.get("clusterCIDR") == "10.100.0.0/16", "Pods in 10.100.0.0/16 would be taken for strangers."),
         (bool(metrics) and metrics.rpartition(":")[0] in _ANY, "Only the node itself could read the metrics."),

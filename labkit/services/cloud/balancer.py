@@ -8,14 +8,14 @@ nodes) of v1.34; KEP-3458: whether a node is ready is for the health check to fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_network
 
 import msgspec
 
 from labkit.api.objects import Node, Service
 from labkit.errors import LabError
-from labkit.services.cloud import settings
+from labkit.services.cloud import pool, settings
 from labkit.services.cloud.settings import HealthCheck, Mode
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
@@ -37,7 +37,7 @@ class Balancer(msgspec.Struct, frozen=True):
     service    `namespace/name`
     addresses  its own, one for each IP family
     ranges     who may come, in CIDR; empty: everybody
-    nodes      where its packets may go: name -> address
+    nodes      where its packets may go: name -> addresses, the primary one first
     """
 
     service: str
@@ -46,7 +46,7 @@ class Balancer(msgspec.Struct, frozen=True):
     listeners: tuple[Listener, ...]
     ranges: tuple[str, ...]
     check: HealthCheck
-    nodes: Mapping[str, str]
+    nodes: Mapping[str, tuple[str, ...]]
 
     @property
     def check_port(self) -> int:
@@ -60,9 +60,9 @@ def wants(service: Service) -> bool:
     return service.spec.type == "LoadBalancer" and service.spec.load_balancer_class is None
 
 
-def eligible(nodes: Iterable[Node]) -> dict[str, str]:
-    """Nodes that may take part, name -> address, in order of their names."""
-    return {node.name: node.internal_ip for node in sorted(nodes, key=lambda node: node.name) if _may_serve(node)}
+def eligible(nodes: Iterable[Node]) -> dict[str, tuple[str, ...]]:
+    """Nodes that may take part, name -> addresses, in order of their names."""
+    return {node.name: node.internal_ips for node in sorted(nodes, key=lambda node: node.name) if _may_serve(node)}
 
 
 def _may_serve(node: Node) -> bool:
@@ -70,7 +70,7 @@ def _may_serve(node: Node) -> bool:
     return not (node.metadata.deletion_timestamp or EXCLUDED in node.metadata.labels or tainted)
 
 
-def described(service: Service, addresses: tuple[str, ...], nodes: Mapping[str, str]) -> Balancer:
+def described(service: Service, addresses: tuple[str, ...], nodes: Mapping[str, tuple[str, ...]]) -> Balancer:
     """The balancer of a Service that wants one. Raises `LabError` where the Service asks for what cannot be."""
     spec, annotations = service.spec, service.metadata.annotations
     mode = settings.mode(annotations)
@@ -97,12 +97,20 @@ def addresses(service: Service) -> tuple[str, ...]:
     return tuple(ingress.ip for ingress in service.status.load_balancer.ingress if ingress.ip)
 
 
-def plan(services: Iterable[Service], nodes: Iterable[Node]) -> dict[str, Balancer]:
-    """The balancers that stand, by Service: those that have got their address. What cannot be is left out."""
+def like(addresses: Iterable[str], other: str) -> str:
+    """The first of the addresses that is of the IP family of another one; empty without one."""
+    return next((address for address in addresses if (":" in address) == (":" in other)), "")
+
+
+def plan(services: Iterable[Service], nodes: Iterable[Node], networks: Collection[str]) -> dict[str, Balancer]:
+    """The balancers that stand, by Service: those that have got their address, out of `networks`.
+
+    What cannot be is left out.
+    """
     there = eligible(nodes)
     found = {}
     for service in services:
-        own = addresses(service)
+        own = tuple(each for each in addresses(service) if any(pool.inside(each, network) for network in networks))
         if own and wants(service) and not service.metadata.deletion_timestamp:
             try:
                 found[service.key] = described(service, own, there)

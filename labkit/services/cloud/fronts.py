@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from labkit.services.cloud.balancer import Balancer
+from labkit.services.cloud.balancer import Balancer, like
 
 
 class Front(msgspec.Struct, frozen=True, order=True):
@@ -23,8 +23,10 @@ def plan(balancers: Iterable[Balancer], healthy: Mapping[str, frozenset[str]]) -
     found = []
     for balancer in balancers:
         fit = healthy.get(balancer.service, frozenset())
-        nodes = [address for name, address in balancer.nodes.items() if name in fit]
-        for listener in balancer.listeners if balancer.mode == "Proxy" else ():
-            behind = tuple((address, listener.node_port) for address in nodes)
-            found += [Front(listener.protocol, address, listener.port, behind) for address in balancer.addresses]
+        nodes = [addresses for name, addresses in balancer.nodes.items() if name in fit]
+        for address in balancer.addresses if balancer.mode == "Proxy" else ():
+            there = list(filter(None, (like(addresses, address) for addresses in nodes)))
+            for listener in balancer.listeners:
+                behind = tuple((node, listener.node_port) for node in there)
+                found.append(Front(listener.protocol, address, listener.port, behind))
     return tuple(sorted(found))

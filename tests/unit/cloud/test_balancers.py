@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,9 @@ def test_which_nodes_may_take_part(node):
         node(4, taints=[{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]),
         node(5, taints=[{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}], unschedulable=True),
     ]
-    assert eligible(nodes) == {"node-1": "172.18.1.11", "node-2": "172.18.1.12", "node-5": "172.18.1.15"}
+    assert eligible(nodes) == {
+        "node-1": ("172.18.1.11",), "node-2": ("172.18.1.12",), "node-5": ("172.18.1.15",),
+    }  # fmt: skip
 
 
 def test_only_services_with_an_address_of_this_cloud_have_a_balancer(service, node):
@@ -34,8 +37,9 @@ def test_only_services_with_an_address_of_this_cloud_have_a_balancer(service, no
         service("other", STATUS, loadBalancerClass="example.com/other"),
         service("nodeport", STATUS, type="NodePort"),
         service("odd", STATUS, annotations={"ip-mode": "odd"}),
+        service("foreign", {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}, {"hostname": "lb.example.com"}]}}),
     ]
-    assert set(plan(services, [node(1)])) == {"default/with"}
+    assert set(plan(services, [node(1)], [NETWORK])) == {"default/with"}
 
 
 def test_what_a_balancer_is(service):
@@ -44,7 +48,7 @@ def test_what_a_balancer_is(service):
         {"port": 53, "nodePort": 30053, "protocol": "UDP", "name": "dns"},
     ]
     wanted = service(ports=ports, loadBalancerSourceRanges=[" 203.0.113.7/24"])
-    made = described(wanted, ("198.51.100.1",), {"node-1": "172.18.1.11"})
+    made = described(wanted, ("198.51.100.1",), {"node-1": ("172.18.1.11",)})
     assert made.listeners == (Listener("TCP", 80, 30080), Listener("UDP", 53, 30053))
     assert made.ranges == ("203.0.113.0/24",)
     assert made.check_port == 10256
@@ -70,7 +74,7 @@ def balancers(*services):
     from labkit.api.objects import Node, Service, view
 
     nodes = [view(new_node(number), Node) for number in (1, 2)]
-    return plan([view(raw, Service) for raw in services], nodes).values()
+    return plan([view(raw, Service) for raw in services], nodes, [NETWORK, "2001:db8:198::/120"]).values()
 
 
 def test_ways_lead_to_healthy_nodes_only():
@@ -104,6 +108,31 @@ def test_what_the_router_lets_pass():
         '-d 198.51.100.1/32 -p tcp -m tcp --dport 80 -m comment --comment "default/a" -j DROP',
         '-d 198.51.100.2/32 -p tcp -m tcp --dport 80 -m comment --comment "default/b" -j ACCEPT',
         "-j REJECT --reject-with icmp-port-unreachable",
+    ]
+
+
+def test_each_family_by_itself():
+    both = {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}, {"ip": "2001:db8:198::1"}]}}
+    ranged = new_service("a", both, loadBalancerSourceRanges=["203.0.113.0/24", "2001:db8::/32"])
+    (made,) = balancers(ranged)
+    nodes = {"node-1": ("172.18.1.11", "fd00::11"), "node-2": ("172.18.1.12",)}
+    made = msgspec.structs.replace(made, nodes=nodes)
+    everyone = {"default/a": frozenset(nodes)}
+    assert forwarding.ways([made], everyone) == {
+        "198.51.100.1": forwarding.Way(("node-1", "node-2")),
+        "2001:db8:198::1": forwarding.Way(("node-1",)),
+    }
+    six = forwarding.rules([made], "2001:db8:198::/120")
+    assert six.family == "IPv6"
+    assert [rule.text for rule in six.chain("filter", forwarding.CHAIN).rules] == [
+        '-s 2001:db8::/32 -d 2001:db8:198::1/128 -p tcp -m tcp --dport 80 -m comment --comment "default/a" -j ACCEPT',
+        '-d 2001:db8:198::1/128 -p tcp -m tcp --dport 80 -m comment --comment "default/a" -j DROP',
+        "-j REJECT --reject-with icmp6-port-unreachable",
+    ]
+    proxied = msgspec.structs.replace(made, mode="Proxy", listeners=(Listener("TCP", 80, 30080),))
+    assert [(front.address, front.backends) for front in fronts.plan([proxied], everyone)] == [
+        ("198.51.100.1", (("172.18.1.11", 30080), ("172.18.1.12", 30080))),
+        ("2001:db8:198::1", (("fd00::11", 30080),)),
     ]
 
 

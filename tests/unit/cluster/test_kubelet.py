@@ -19,7 +19,7 @@ NODE = {
     "apiVersion": "v1",
     "kind": "Node",
     "metadata": {"name": "node-1"},
-    "spec": {"podCIDR": "10.244.1.0/29"},  # room for five pods
+    "spec": {"podCIDR": "10.244.1.0/29", "podCIDRs": ["10.244.1.0/29"]},  # room for five pods
 }
 
 

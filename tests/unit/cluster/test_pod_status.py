@@ -45,7 +45,7 @@ def told(*main: Raw, init: tuple[Raw, ...] = (), **more: Any) -> Told:
     statuses: Raw = {"containerStatuses": list(main)}
     if init:
         statuses["initContainerStatuses"] = list(init)
-    return Told(statuses, "10.0.0.1", "172.18.1.11", **more)
+    return Told(statuses, ("10.0.0.1",), ("172.18.1.11",), **more)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_the_rest_of_the_status() -> None:
     assert found["podIPs"] == [{"ip": "10.0.0.1"}] and found["hostIPs"] == [{"ip": "172.18.1.11"}]
     failed = status(pod(), told(container("a", RUN), failure=("DeadlineExceeded", "too long")), "now")
     assert (failed["phase"], failed["reason"], failed["message"]) == ("Failed", "DeadlineExceeded", "too long")
-    without = status(pod(), Told(creating(pod()), "", "172.18.1.11"), "now")
+    without = status(pod(), Told(creating(pod()), (), ("172.18.1.11",)), "now")
     assert without["phase"] == "Pending" and "podIP" not in without
 
 

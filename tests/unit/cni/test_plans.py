@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ def test_ptp_routes_everything_by_the_gateway() -> None:
         Route("default", "10.244.1.1"),
     )
     assert wiring.node_routes == (Route("10.244.1.5/32"),)
-    assert wiring.host_address == "10.244.1.1/32"
+    assert wiring.host_addresses == ("10.244.1.1/32",)
     assert not wiring.bridge and not wiring.prefix_route
 
 
@@ -28,7 +29,30 @@ def test_bridge_makes_neighbours() -> None:
     wiring = PLUGINS["bridge"].plan(POD)
     assert wiring.bridge == "cni0" and wiring.prefix_route
     assert wiring.pod_routes == (Route("default", "10.244.1.1"),)
-    assert not wiring.node_routes and not wiring.host_address
+    assert not wiring.node_routes and not wiring.host_addresses
+
+
+DUAL = msgspec.structs.replace(
+    POD, address6="fd00:10:244:1::5", subnet6="fd00:10:244:1::/64", gateway6="fd00:10:244:1::1"
+)
+
+
+def test_both_ip_families_side_by_side() -> None:
+    wiring = PLUGINS["ptp"].plan(DUAL)
+    assert wiring.pod_addresses == ("10.244.1.5/24", "fd00:10:244:1::5/64")
+    assert wiring.host_addresses == ("10.244.1.1/32", "fd00:10:244:1::1/128")
+    assert wiring.node_routes == (Route("10.244.1.5/32"), Route("fd00:10:244:1::5/128"))
+    assert wiring.pod_routes[:3] == PLUGINS["ptp"].plan(POD).pod_routes
+    assert wiring.pod_routes[3:] == (
+        Route("fd00:10:244:1::1/128"),
+        Route("fd00:10:244:1::/64", "fd00:10:244:1::1"),
+        Route("default", "fd00:10:244:1::1"),
+    )
+    bridged = PLUGINS["bridge"].plan(DUAL)
+    assert bridged.pod_routes == (Route("default", "10.244.1.1"), Route("default", "fd00:10:244:1::1"))
+    made = result(wiring)
+    assert [ip["gateway"] for ip in made["ips"]] == ["10.244.1.1", "fd00:10:244:1::1"]
+    assert [route["dst"] for route in made["routes"]] == ["0.0.0.0/0", "::/0"]
 
 
 @pytest.mark.parametrize("name", PLUGINS)
@@ -82,3 +106,16 @@ def test_traffic_to_pods_is_not_masqueraded() -> None:
     chain = masquerade.plan("10.244.0.0/16").chain("nat", "KIND-MASQ-AGENT")
     assert chain and [rule.target for rule in chain.rules] == ["RETURN", "MASQUERADE"]
     assert chain.rules[0].text.startswith("-d 10.244.0.0/16 ")
+
+
+def test_both_families_have_routes_and_are_masqueraded() -> None:
+    site = plan(3, ["a", "b"], dual=True)
+    assert site.machines[2].addresses == ("172.18.1.13", "fd00:172:18:1::13")
+    assert site.machines[2].pod_cidrs == ("10.244.3.0/24", "fd00:10:244:3::/64")
+    assert routes.plan(site)["node-1"] == (
+        Route("10.244.3.0/24", "172.18.1.13"),
+        Route("fd00:10:244:3::/64", "fd00:172:18:1::13"),
+    )
+    rules = masquerade.plan("fd00:10:244::/48")
+    assert rules.family == "IPv6" and "-d fd00:10:244::/48" in str(rules)
+    assert masquerade.plan("10.244.0.0/16").family == "IPv4"

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from labkit.errors import LabError
-from labkit.lab.arguments import PROXY_MODES, check, port_range
+from labkit.lab.arguments import PROXY_MODES, check, check_families, port_range
 
 GOOD: dict[str, Any] = {
     "nodes": 3,
@@ -73,3 +73,13 @@ def test_what_is_no_range_of_ports(text: Any) -> None:
 def test_ports_that_nodes_need_themselves() -> None:
     with pytest.raises(LabError, match="ports 10250 to 10256 are the nodes' own"):
         port_range("10000-20000")
+
+
+def test_ip_families() -> None:
+    check_families(["IPv4"], "ebpf")
+    check_families(("IPv4", "IPv6"), "iptables")
+    for wrong in ([], ["IPv6"], ["IPv6", "IPv4"], ["IPv4", "IPv4"], ["ipv4"]):
+        with pytest.raises(LabError, match=r"choose \('IPv4',\) or \('IPv4', 'IPv6'\)"):
+            check_families(wrong, "iptables")
+    with pytest.raises(LabError, match="proxy_mode 'ebpf' serves IPv4 only"):
+        check_families(["IPv4", "IPv6"], "ebpf")
