@@ -50,10 +50,16 @@ PROGRAMS = (
         "iproute2",
         "addresses and routes, as a node shows them",
         r"""["'; ]ip (-|addr|link|neigh|route|rule)""",
-        ("22_loadbalancer", "40_kube_proxy", "42_ipvs"),
+        ("22_loadbalancer", "40_kube_proxy", "42_ipvs", "44_userspace_kernelspace"),
         ask="-V",
     ),
-    Program("nft", "nftables", "rules of nftables, as a node shows them", r"""["'; ]nft """, ("40_kube_proxy",)),
+    Program(
+        "nft",
+        "nftables",
+        "rules of nftables, as a node shows them",
+        r"""["'; ]nft """,
+        ("40_kube_proxy", "43_nftables_ebpf"),
+    ),
     Program(
         "ipvsadm",
         "ipvsadm",
@@ -77,7 +83,9 @@ PROGRAMS = (
         r"""["'; ]conntrack -""",
         ("22_loadbalancer",),
     ),
-    Program("clang", "clang", "the programs of kube-proxy's ebpf mode", r"""proxy_mode=["']ebpf"""),
+    Program(
+        "clang", "clang", "the programs of kube-proxy's ebpf mode", r"""proxy_mode=["']ebpf""", ("43_nftables_ebpf",)
+    ),
     Program("curl", "curl", "HTTP requests by hand", r"\bcurl ", ("00_start", "40_kube_proxy")),
     Program(
         "dig",

@@ -28,6 +28,7 @@ class Feature:
 EVERY = ("every notebook",)
 _EBPF = r"""proxy_mode=["']ebpf"""
 IPVS = ("42_ipvs",)
+_BOTH = ("43_nftables_ebpf",)
 FEATURES = (
     Feature("veth", "a pod's cable to its node", "sudo modprobe veth", notebooks=EVERY),
     Feature("bridge", "switches, pods on cni0", "sudo modprobe bridge", notebooks=EVERY),
@@ -52,16 +53,16 @@ FEATURES = (
         notebooks=EVERY,
         instead="iptables-legacy",
     ),
-    Feature("nftables", "kube-proxy in nftables mode", "sudo modprobe nf_tables", r'proxy_mode="nftables"'),
+    Feature("nftables", "kube-proxy in nftables mode", "sudo modprobe nf_tables", r'proxy_mode="nftables"', _BOTH),
     Feature("ipset", "sets of addresses in rules", "sudo modprobe ip_set", r'proxy_mode="ipvs"', IPVS),
     Feature("ipvs", "kube-proxy in IPVS mode", "sudo modprobe ip_vs", r'proxy_mode="ipvs"', IPVS),
     Feature("sctp", "servers and clients of SCTP (rules need it not)", "sudo modprobe sctp"),
     Feature("htb", "links of limited bandwidth", "sudo modprobe sch_htb", r'"bw":'),
     Feature("tbf", "links of limited bandwidth, simple", "sudo modprobe sch_tbf"),
     Feature("netem", "links with delay and loss", "sudo modprobe sch_netem", r'"(delay|jitter|loss)":'),
-    Feature("ebpf-tc", "eBPF programs on interfaces", "sudo apt-get install user-mode-linux", _EBPF),
+    Feature("ebpf-tc", "eBPF programs on interfaces", "sudo apt-get install user-mode-linux", _EBPF, _BOTH),
     Feature("ebpf-xdp", "eBPF programs in front of the network stack", "sudo apt-get install user-mode-linux"),
-    Feature("ebpf-cgroup", "eBPF programs on sockets", "sudo apt-get install user-mode-linux", _EBPF),
+    Feature("ebpf-cgroup", "eBPF programs on sockets", "sudo apt-get install user-mode-linux", _EBPF, _BOTH),
 )
 NOT_IN_OWN = frozenset({"nftables", "iptables-nft", "wireguard"})
 """What the kernel that a lab brings along (User-Mode Linux) does not have either."""

@@ -76,6 +76,37 @@ def _configuration(answer: Any) -> bool | str:
     return next((sentence for right, sentence in checks if not right), True)
 
 
+_LATER = ("iptables", "ipvs", "kernelspace")
+
+
+def _without_kube_proxy(answer: Any) -> bool | str:
+    """`answer` says for each mode whether new connections get through."""
+    if not isinstance(answer, dict) or set(answer) != {"userspace", *_LATER}:
+        return "Four modes are wanted, each with True or False: userspace, iptables, ipvs, kernelspace."
+    if any(not isinstance(value, bool) for value in answer.values()):
+        return "True or False is wanted for each mode."
+    if answer["userspace"]:
+        return "In userspace mode the rule leads to a port at which nobody listens any more."
+    wrong = [mode for mode in _LATER if not answer[mode]]
+    return f"In {wrong[0]} mode the kernel has all that it needs, and no process is asked." if wrong else True
+
+
+_ON_THE_WIRE = ("userspace", "iptables", "ipvs", "nftables", "kernelspace")
+
+
+def _service_address(answer: Any) -> bool | str:
+    """`answer` lists modes by name."""
+    if not isinstance(answer, list | tuple | set) or not all(isinstance(mode, str) for mode in answer):
+        return 'A list of names is wanted, such as ["userspace", "ebpf"].'
+    unknown = sorted(set(answer) - {*_ON_THE_WIRE, "ebpf"})
+    if unknown:
+        return f"There is no mode {unknown[0]!r} among the six."
+    if "ebpf" in answer:
+        return "With ebpf the socket is connected to the pod before its first packet leaves."
+    missing = [mode for mode in _ON_THE_WIRE if mode not in answer]
+    return f"In {missing[0]} mode the node translates, so the packet leaves the pod as it was." if missing else True
+
+
 EXERCISES = (
     Exercise(
         "kube-proxy/lots-of-four",
@@ -106,5 +137,25 @@ EXERCISES = (
             "0.0.0.0:10249 is every address of the node.",
         ),
         _configuration,
+    ),
+    Exercise(
+        "kube-proxy/without-kube-proxy",
+        "Write whether new connections get through, for each of the four modes.",
+        (
+            "Ask in which mode a packet of the client meets kube-proxy itself.",
+            "Rules, virtual servers and load balancers stay in the kernel when the process that wrote them has gone.",
+            "In one mode only does a process accept the client's connection.",
+        ),
+        _without_kube_proxy,
+    ),
+    Exercise(
+        "kube-proxy/service-address-on-the-wire",
+        "Write the names of the modes as a list.",
+        (
+            "Look at the column that says what the client sends to.",
+            "The pod's interface comes before everything that the node does.",
+            "In one mode only is the address changed before there is a packet.",
+        ),
+        _service_address,
     ),
 )
