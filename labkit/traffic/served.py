@@ -7,10 +7,11 @@ A few packets are looked up one by one, many in a dump of the whole table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 
 from labkit.linux import conntrack
+from labkit.linux.conntrack import Flow
 from labkit.linux.conntrack_find import Entries
 from labkit.net.packet import Packet
 
@@ -37,7 +38,7 @@ def delivered(packets: Sequence[Packet], paths: Sequence[str]) -> dict[Packet, P
 
         def translate(packet: Packet) -> Packet | None:
             found = (entry.find(packet) for entry in entries)
-            return next((f.reply.reversed() for f in found if f and f.original == packet and f.translated), None)
+            return latest(f for f in found if f and f.original == packet).get(packet)
 
         return {packet: last for packet in packets if (last := follow(packet, translate)) != packet}
 
@@ -52,10 +53,18 @@ def follow(packet: Packet, translate: Translate) -> Packet:
     return packet
 
 
+def latest(flows: Iterable[Flow]) -> dict[Packet, Packet]:
+    """Where each translated packet went, by entries of several nodes.
+
+    A client uses its ports again, and may come by another node then: the first one's entry is still there for two
+    minutes. Of several entries the one that will be kept longest is the latest.
+    """
+    found: dict[Packet, Flow] = {}
+    for flow in flows:
+        if flow.translated and flow.timeout >= found.get(flow.original, flow).timeout:
+            found[flow.original] = flow
+    return {packet: flow.reply.reversed() for packet, flow in found.items()}
+
+
 def _table(paths: Sequence[str], protocol: str) -> dict[Packet, Packet]:
-    return {
-        flow.original: flow.reply.reversed()
-        for path in paths
-        for flow in conntrack.dump(path, _NUMBERS[protocol])
-        if flow.translated
-    }
+    return latest(flow for path in paths for flow in conntrack.dump(path, _NUMBERS[protocol]))
