@@ -211,10 +211,11 @@ class Lab:
 
         key = service if "/" in service else f"{namespace}/{service}"
         columns = ["TABLE", "CHAIN", "NUMBER", "RULE"]
-        if self._facts["proxy_mode"] == "nftables":
+        mode = self.node(node).proxy.state.get("mode", self._facts["proxy_mode"])  # of another program: as it was asked
+        if mode == "nftables":
             listing = self.node(node).run("nft list table ip kube-proxy", check=True).stdout
             return Frame(nft_rules.serving(listing, key), columns=columns)
-        if self._facts["proxy_mode"] == "ipvs":
+        if mode == "ipvs":
             servers = ipvs.parse(self.node(node).run("ipvsadm-save -n", check=True).stdout)
             sets = ipset.parse(self.node(node).run("ipset save", check=True).stdout)
             space, _, name = key.partition("/")

@@ -41,8 +41,9 @@ class CurvesPicture(Picture):
         told = []
         for name, curve in self.curves.items():
             level = len(curve) > 1 and curve.iloc[-1] < LEVEL * curve.iloc[-2]
+            course = "stays" if curve.nunique() == 1 else "levels off" if level else "grows"
             end = "" if varies else f" {'at' if level else 'to'} {curve.iloc[-1]:,.4g} {self.y.split()[0]}"
-            told.append(f"{name} {'levels off' if level else 'grows'}{end}")
+            told.append(f"{name} {course}{end}")
         return ", ".join(told)
 
     def draw(self) -> Figure:
