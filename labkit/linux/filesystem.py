@@ -156,8 +156,11 @@ class _Tree:
 
 
 def _show(old: str, new: Path, directory: str) -> None:
-    """Let an entry of a covered directory show again."""
-    kind = os.lstat(old).st_mode
+    """Let an entry of a covered directory show again; one that is gone meanwhile, as views' files in /run go, does not."""
+    try:
+        kind = os.lstat(old).st_mode
+    except FileNotFoundError:
+        return
     if stat.S_ISLNK(kind):
         new.symlink_to(os.readlink(old))  # noqa: PTH115 - the text of the link, whatever it is
     elif stat.S_ISDIR(kind):
@@ -169,4 +172,7 @@ def _show(old: str, new: Path, directory: str) -> None:
         try:
             syscalls.mount(old, str(new), flags=syscalls.MS_BIND)
         except FileNotFoundError:  # a file without a name, as a view's resolv.conf is, can be bound once only
-            new.write_bytes(Path(old).read_bytes())
+            try:
+                new.write_bytes(Path(old).read_bytes())
+            except FileNotFoundError:
+                new.unlink()

@@ -234,8 +234,8 @@ def test_a_call_to_a_kernel_that_stands_still_ends(monkeypatch: pytest.MonkeyPat
 
 def test_a_long_call_to_a_lab_that_lives_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with lab.start(name="alive", nodes=1) as k:
-        monkeypatch.setattr(channel_client, "PATIENCE", 0.1)
-        assert k.node("node-1").run("sleep 1; echo done").stdout == "done\n"
+        monkeypatch.setattr(channel_client, "PATIENCE", 0.5)
+        assert k.node("node-1").run("sleep 3; echo done").stdout == "done\n"
 
 
 def test_a_start_that_is_interrupted_leaves_nothing() -> None:
