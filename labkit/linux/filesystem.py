@@ -156,7 +156,7 @@ class _Tree:
 
 
 def _show(old: str, new: Path, directory: str) -> None:
-    """Let an entry of a covered directory show again; one that is gone meanwhile, as views' files in /run go, does not."""
+    """Let an entry of a covered directory show again, unless it is gone meanwhile, as views' files in /run go."""
     try:
         kind = os.lstat(old).st_mode
     except FileNotFoundError:
