@@ -71,17 +71,6 @@ def expired(asked: str, oldest: str) -> ApiError:
     return refusal(410, "Expired", message)
 
 
-def expired_continue() -> ApiError:
-    """A `continue` token of a list that can no longer be had."""
-    message = (
-        "The provided continue parameter is too old to display a consistent list result. You can start a new list "
-        "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
-        "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
-        "modified, or deleted between the time the first chunk was returned and now may show up in the list."
-    )
-    return refusal(410, "Expired", message)
-
-
 def gone(message: str) -> ApiError:
     return refusal(410, "Gone", message)
 
@@ -96,10 +85,6 @@ def version_too_large(asked: str, current: str) -> ApiError:
 
 def timeout(message: str, retry: int = 0) -> ApiError:
     return refusal(504, "Timeout", f"Timeout: {message}", retry=retry)
-
-
-def too_many_requests(message: str = "too many requests, please try again later", retry: int = 1) -> ApiError:
-    return refusal(429, "TooManyRequests", message, retry=retry)
 
 
 def unavailable(message: str) -> ApiError:

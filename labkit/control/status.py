@@ -29,12 +29,6 @@ def already_exists(kind: Kind, name: str) -> ApiError:
     return refusal(409, "AlreadyExists", f'{qualified(kind)} "{name}" already exists', kind, name)
 
 
-def no_free_name(kind: Kind, name: str) -> ApiError:
-    """A generateName whose draws were all taken."""
-    why = "already exists, the server was not able to generate a unique name for the object"
-    return refusal(409, "AlreadyExists", f'{qualified(kind)} "{name}" {why}', kind, name)
-
-
 def conflict(kind: Kind, name: str, why: str = "", causes: Sequence[dict[str, str]] = ()) -> ApiError:
     message = f'Operation cannot be fulfilled on {qualified(kind)} "{name}": {why or MODIFIED}'
     return refusal(409, "Conflict", message, kind, name, causes)

@@ -10,7 +10,6 @@ from labkit.api.validation import numbers, syntax
 
 LIMITS = {"reportingInstance": 128, "action": 128, "reason": 128}
 LONGEST_NOTE = 1024
-STRATEGIES = ("OldestEmulationVersion",)
 
 Fields = dict[str, Any]
 

@@ -16,7 +16,6 @@ READ = ("get", "list", "watch")
 WRITE = ("create", "delete", "deletecollection", "patch", "update")
 EVERY = ("*",)
 AUTH, UNAUTH = "system:authenticated", "system:unauthenticated"
-ACCOUNTS = "system:serviceaccounts"
 
 
 def rule(resources: str, verbs: tuple[str, ...], group: str = "") -> Raw:

@@ -13,7 +13,6 @@ MOST_UPDATERS = 10
 ANCIENT = "ancient-changes"
 BEFORE = "before-first-apply"
 APPLY, UPDATE = "Apply", "Update"
-LONGEST_NAME = 128
 
 
 class Identity(NamedTuple):

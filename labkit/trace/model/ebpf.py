@@ -17,35 +17,26 @@ from labkit.net.path import RuleHit
 from labkit.proxy.ebpf import maglev
 from labkit.proxy.ebpf.layout import SERVICES
 from labkit.proxy.ebpf.plan import ANY, PROTOCOLS, Address, EbpfPlan, Frontend, entries, text
-from labkit.trace.model.prediction import Outcome, Prediction, State, Verdict
+from labkit.trace.model.prediction import Arrival, Outcome, Prediction, Verdict
 
 SOCKET, CABLE = "cil_sock4_connect", "cil_from_netdev"
 """The programs that choose, where a table of netfilter has its chains."""
 
 
-def predict(
-    plan: EbpfPlan,
-    packet: Packet,
-    *,
-    place: str = "",
-    node_addresses: Set[str] = frozenset(),
-    from_node: bool = False,
-    state: State = "NEW",
-    remembered: Set[str] = frozenset(),
-) -> Prediction:
-    """What can happen to `packet`; the arguments are those of `labkit.trace.model.predict.predict`.
+def predict(plan: EbpfPlan, packet: Packet, at: Arrival) -> Prediction:
+    """What can happen to `packet`; `Arrival` says what is what.
 
     Pods are told by their addresses: `plan.cluster_cidr`. A connection that is known is not looked up again.
     """
-    inside = from_node or _within(packet.src, [plan.cluster_cidr])
-    frontend = _find(plan, packet, from_node) if state == "NEW" and packet.protocol.lower() in PROTOCOLS else None
+    inside = at.from_node or _within(packet.src, [plan.cluster_cidr])
+    frontend = _find(plan, packet, at.from_node) if at.state == "NEW" and packet.protocol.lower() in PROTOCOLS else None
     if frontend is None:
-        return _one(packet, "UNTOUCHED", (), remembered)
-    walk = _Walk(plan, packet, frontend, place, SOCKET if inside else CABLE)
+        return _one(packet, "UNTOUCHED", (), at.remembered)
+    walk = _Walk(plan, packet, frontend, at.place, SOCKET if inside else CABLE)
     refused = _refused(frontend, packet.src, inside)
     if refused:
-        return _one(packet, refused, walk.hits(0), remembered)
-    return Prediction(packet, tuple(walk.outcomes(remembered)))
+        return _one(packet, refused, walk.hits(0), at.remembered)
+    return Prediction(packet, tuple(walk.outcomes(at.remembered)))
 
 
 def _find(plan: EbpfPlan, packet: Packet, from_node: bool) -> Frontend | None:

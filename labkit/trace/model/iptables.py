@@ -5,35 +5,21 @@ An unknown rule raises `RuleError`. Of the live tracer's facts it predicts the r
 
 from __future__ import annotations
 
-from collections.abc import Set
-
 from labkit.net.packet import Packet
 from labkit.net.rules import Ruleset
-from labkit.trace.model.prediction import Outcome, Prediction, State, Verdict
+from labkit.trace.model.prediction import Arrival, Outcome, Prediction, State, Verdict
 from labkit.trace.model.walk import Branch, Walk
 
 
-def predict(
-    rules: Ruleset,
-    packet: Packet,
-    *,
-    place: str = "",
-    node_addresses: Set[str] = frozenset(),
-    from_node: bool = False,
-    state: State = "NEW",
-    remembered: Set[str] = frozenset(),
-) -> Prediction:
+def predict(rules: Ruleset, packet: Packet, at: Arrival) -> Prediction:
     """What can happen to `packet` on the node whose rules these are.
 
-    place           the node's name, for the hits
-    node_addresses  its own addresses; loopback is always its own
-    from_node       the packet is sent by the node itself; otherwise it came in by an interface
-    state           of its connection; only a NEW one is asked about in the nat table, others are walked as given
-    remembered      names of the `recent` lists that hold the source address (session affinity)
+    What it remembers are names of the `recent` lists that hold the source address (session affinity). Only a NEW
+    connection is asked about in the nat table, others are walked as given.
 
     Raises `RuleError` for a rule that the model does not know.
     """
-    return walked(Walk(rules, place, node_addresses, from_node), packet, state, frozenset(remembered))
+    return walked(Walk(rules, at.place, at.node_addresses, at.from_node), packet, at.state, at.remembered)
 
 
 def walked(walk: Walk, packet: Packet, state: State, remembered: frozenset[str]) -> Prediction:

@@ -11,7 +11,7 @@ Source: Linux, net/netfilter/ipvs/ip_vs_core.c (`ip_vs_ops4`, `ip_vs_leave`), ip
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 
@@ -26,7 +26,7 @@ from labkit.proxy.ipvs.plan import IpvsPlan
 from labkit.trace.balanced import TABLE
 from labkit.trace.model import rule_text as rule
 from labkit.trace.model.iptables import walked
-from labkit.trace.model.prediction import Prediction, State
+from labkit.trace.model.prediction import Arrival, Prediction
 from labkit.trace.model.rule_text import Condition
 from labkit.trace.model.server_hashes import HASHES
 from labkit.trace.model.walk import Branch, Hooks, Walk
@@ -49,17 +49,8 @@ FROM_ELSEWHERE: Hooks = (
 _NUMBERS = {"TCP": socket.IPPROTO_TCP, "UDP": socket.IPPROTO_UDP, "SCTP": socket.IPPROTO_SCTP}
 
 
-def predict(
-    plan: IpvsPlan,
-    packet: Packet,
-    *,
-    place: str = "",
-    node_addresses: Set[str] = frozenset(),
-    from_node: bool = False,
-    state: State = "NEW",
-    remembered: Set[str] = frozenset(),
-) -> Prediction:
-    """What can happen to `packet` on the node that has this plan; the arguments are those of `predict.predict`.
+def predict(plan: IpvsPlan, packet: Packet, at: Arrival) -> Prediction:
+    """What can happen to `packet` on the node that has this plan; `Arrival` says what is what.
 
     The schedulers that hash have one outcome; of the others the shares are those of many connections that last equally
     long, by weight where the scheduler goes by it. `labkit.trace.model.schedulers` has them one by one. Pods are taken
@@ -67,16 +58,16 @@ def predict(
 
     Raises `RuleError` for a rule or a scheduler that the model does not know.
     """
-    own = frozenset(node_addresses) | frozenset(plan.bound)
+    own = at.node_addresses | frozenset(plan.bound)
     walk = IpvsWalk(
         plan.rules,
-        place,
+        at.place,
         own,
-        from_node,
+        at.from_node,
         servers={s.key: s for s in plan.servers},
         sets={s.name: s for s in plan.sets},
     )
-    return walked(walk, packet, state, frozenset(remembered))
+    return walked(walk, packet, at.state, at.remembered)
 
 
 @dataclass(frozen=True, slots=True)

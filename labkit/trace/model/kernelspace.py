@@ -18,35 +18,26 @@ from labkit.net.path import RuleHit
 from labkit.proxy.kernelspace.hns import PROTOCOLS, Distribution
 from labkit.proxy.kernelspace.plan import HnsPlan
 from labkit.proxy.kernelspace.vfp import PortKind, VfpRule, balances, rules_of
-from labkit.trace.model.prediction import Outcome, Prediction, State
+from labkit.trace.model.prediction import Arrival, Outcome, Prediction
 
 _NUMBERS = {name.upper(): number for name, number in PROTOCOLS.items()}
 
 
-def predict(
-    plan: HnsPlan,
-    packet: Packet,
-    *,
-    place: str = "",
-    node_addresses: Set[str] = frozenset(),
-    from_node: bool = False,
-    state: State = "NEW",
-    remembered: Set[str] = frozenset(),
-) -> Prediction:
-    """What can happen to `packet`; the arguments are those of `labkit.trace.model.predict`.
+def predict(plan: HnsPlan, packet: Packet, at: Arrival) -> Prediction:
+    """What can happen to `packet`; `Arrival` says what is what.
 
     `remembered`: `load balancer -> address` (session affinity). The hits have the layer as their table.
     """
-    untouched = Outcome(1.0, "UNTOUCHED", packet, False, (), frozenset(remembered))
-    if state != "NEW":
+    untouched = Outcome(1.0, "UNTOUCHED", packet, False, (), at.remembered)
+    if at.state != "NEW":
         return Prediction(packet, (untouched,))
-    ports: list[PortKind] = ["pod", "host"] if _from_pod(plan, packet, from_node) else ["host"]
+    ports: list[PortKind] = ["pod", "host"] if _from_pod(plan, packet, at.from_node) else ["host"]
     local = {each.ip for each in plan.endpoints if not each.remote}
     for kind in ports:
         for number, rule in enumerate(rules_of(plan, kind, packet.src), 1):
             if balances(rule) and _matches(rule, packet):
-                hit = RuleHit(place, rule.layer, rule.group, number, rule.name)
-                return Prediction(packet, tuple(_spread(rule, packet, hit, local, remembered)))
+                hit = RuleHit(at.place, rule.layer, rule.group, number, rule.name)
+                return Prediction(packet, tuple(_spread(rule, packet, hit, local, at.remembered)))
     return Prediction(packet, (untouched,))
 
 

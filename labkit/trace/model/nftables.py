@@ -19,7 +19,7 @@ from labkit.errors import RuleError
 from labkit.net import nft
 from labkit.net.packet import Packet
 from labkit.net.path import RuleHit
-from labkit.trace.model.prediction import Outcome, Prediction, State, Verdict
+from labkit.trace.model.prediction import Arrival, Outcome, Prediction, State, Verdict
 
 FROM_NODE = ("output", "postrouting", "input")
 FROM_ELSEWHERE = ("prerouting", "input", "forward", "postrouting")
@@ -47,25 +47,16 @@ class Branch:
         return Outcome(self.probability, verdict, self.packet, self.masquerade, self.hits, self.remembered)
 
 
-def predict(
-    plan: nft.Table,
-    packet: Packet,
-    *,
-    place: str = "",
-    node_addresses: Set[str] = frozenset(),
-    from_node: bool = False,
-    state: State = "NEW",
-    remembered: Set[str] = frozenset(),
-) -> Prediction:
-    """What can happen to `packet` on the node that has this table; `labkit.trace.model.predict` says what is what.
+def predict(plan: nft.Table, packet: Packet, at: Arrival) -> Prediction:
+    """What can happen to `packet` on the node that has this table; `Arrival` says what is what.
 
     remembered  names of the table's sets that hold the source address
     """
     if (":" in packet.dst) != (plan.family == "ip6"):
-        return Prediction(packet, (Branch(packet, packet, state).outcome,))
+        return Prediction(packet, (Branch(packet, packet, at.state).outcome,))
     chains = {chain.name: chain for chain in plan.chains}
-    walk = _Walk(plan, chains, place, node_addresses, from_node)
-    start = Branch(packet, packet, state, remembered=frozenset(remembered))
+    walk = _Walk(plan, chains, at.place, at.node_addresses, at.from_node)
+    start = Branch(packet, packet, at.state, remembered=at.remembered)
     return Prediction(packet, tuple(branch.outcome for branch in walk.ends(start)))
 
 

@@ -14,9 +14,9 @@ from labkit.proxy.ipvs.plan import IpvsPlan
 from labkit.proxy.kernelspace.plan import HnsPlan
 from labkit.proxy.userspace.plan import UserspacePlan
 from labkit.trace.model import ebpf, iptables, ipvs, kernelspace, nftables, userspace
-from labkit.trace.model.prediction import Prediction, State
+from labkit.trace.model.prediction import Arrival, Prediction, State
 
-TRACERS: dict[type, Callable[..., Prediction]] = {
+TRACERS: dict[type, Callable[[Any, Packet, Arrival], Prediction]] = {
     Ruleset: iptables.predict,
     EbpfPlan: ebpf.predict,
     Table: nftables.predict,
@@ -37,25 +37,12 @@ def predict(
     state: State = "NEW",
     remembered: Set[str] = frozenset(),
 ) -> Prediction:
-    """What can happen to `packet` on the node that has this plan.
-
-    place           the node's name, for the hits
-    node_addresses  its own addresses; loopback is always its own
-    from_node       the packet is sent by the node itself; otherwise it came in by an interface
-    state           of its connection; only a NEW one is translated, others are walked as given
-    remembered      what holds the source address already (session affinity), as `Outcome.remembered` names it
+    """What can happen to `packet` on the node that has this plan; the other arguments are those of `Arrival`.
 
     Raises `RuleError` for a plan or a rule that the model does not know.
     """
     tracer = TRACERS.get(type(plan))
     if tracer is None:
         raise RuleError(f"the model tracer knows no plan of the kind {type(plan).__name__}")
-    return tracer(
-        plan,
-        packet,
-        place=place,
-        node_addresses=node_addresses,
-        from_node=from_node,
-        state=state,
-        remembered=remembered,
-    )
+    at = Arrival(place, frozenset(node_addresses), from_node, state, frozenset(remembered))
+    return tracer(plan, packet, at)

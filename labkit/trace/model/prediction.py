@@ -17,6 +17,23 @@ State = Literal["NEW", "ESTABLISHED", "RELATED", "INVALID"]
 Verdict = Literal["DNAT", "REJECT", "DROP", "ACCEPT", "UNTOUCHED"]
 
 
+class Arrival(msgspec.Struct, frozen=True):
+    """How a packet comes to a node.
+
+    place           the node's name, for the hits
+    node_addresses  its own addresses; loopback is always its own
+    from_node       the packet is sent by the node itself; otherwise it came in by an interface
+    state           of its connection; only a NEW one is translated, others are walked as given
+    remembered      what holds the source address already (session affinity), as `Outcome.remembered` names it
+    """
+
+    place: str = ""
+    node_addresses: frozenset[str] = frozenset()
+    from_node: bool = False
+    state: State = "NEW"
+    remembered: frozenset[str] = frozenset()
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """One thing that can happen.
 

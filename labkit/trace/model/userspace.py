@@ -13,32 +13,25 @@ from labkit.net.packet import Packet, split_endpoint
 from labkit.proxy.userspace.plan import UserspacePlan
 from labkit.proxy.userspace.rules import Portal
 from labkit.trace.model import iptables
-from labkit.trace.model.prediction import Outcome, Prediction, State
+from labkit.trace.model.prediction import Arrival, Outcome, Prediction, State
 from labkit.trace.model.walk import Walk
 
 
-def predict(
-    plan: UserspacePlan,
-    packet: Packet,
-    *,
-    place: str = "",
-    node_addresses: Set[str] = frozenset(),
-    from_node: bool = False,
-    state: State = "NEW",
-    remembered: Set[str] = frozenset(),
-) -> Prediction:
+def predict(plan: UserspacePlan, packet: Packet, at: Arrival) -> Prediction:
     """Where the connection of `packet` can end, through the process: an outcome for each endpoint.
 
     It comes there with the node's address (`masquerade`). A port without endpoints is an "ACCEPT": the process takes
     the connection, at the packet's new address, and closes it. `remembered`: `ns/service:port -> endpoint` (session
-    affinity). The other arguments are those of `labkit.trace.model.predict`.
+    affinity). `Arrival` says what the others are.
     """
-    arrived = redirected(plan, packet, place=place, node_addresses=node_addresses, from_node=from_node, state=state)
+    arrived = redirected(
+        plan, packet, place=at.place, node_addresses=at.node_addresses, from_node=at.from_node, state=at.state
+    )
     by_port = {(p.frontend.protocol.upper(), p.proxy_port): p for p in plan.portals}
     outcomes: list[Outcome] = []
     for outcome in arrived.outcomes:
         portal = by_port.get((packet.protocol, outcome.packet.dport or 0)) if outcome.verdict == "DNAT" else None
-        outcomes += _through(portal, outcome, remembered) if portal else [outcome]
+        outcomes += _through(portal, outcome, at.remembered) if portal else [outcome]
     return Prediction(packet, tuple(outcomes))
 
 

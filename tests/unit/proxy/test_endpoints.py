@@ -1,48 +1,20 @@
 """Endpoint selection against kube-proxy's topology tests, and the reading of Services and slices."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from selection import SELECTIONS, selection_view
 
 from labkit.api.objects import EndpointSlice, Service, view
 from labkit.proxy.endpoints import select
-from labkit.proxy.model import Backend, Frontend, backends, frontends
-
-CASES = json.loads((Path(__file__).parents[2] / "data" / "topology_cases.json").read_text())["selection_cases"]
-# topo-27 has the feature gate PreferSameTrafficDistribution off; v1.34 has it on (beta).
-CASES = [c for c in CASES if c.get("feature_same_node", True)]
+from labkit.proxy.model import Backend, backends, frontends
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c["id"])
+@pytest.mark.parametrize("case", SELECTIONS, ids=lambda c: c["id"])
 def test_selection(case: dict[str, Any]) -> None:
-    wanted, policy = case["expect"], case["service"]
-    labels = case["node"].get("labels", {})
-    here = case["node"].get("name", labels.get("kubernetes.io/hostname", "here"))
-    port = Frontend(
-        name="ns/svc",
-        protocol="tcp",
-        cluster_ip="10.0.0.1",
-        port=80,
-        node_port=30000 if policy["externally_reachable"] else 0,
-        internal_local=policy["internalTrafficPolicy"] == "Local",
-        external_local=policy["externalTrafficPolicy"] == "Local",
-    )
-    ends = [
-        Backend(
-            address=e["address"],
-            ip=e["address"].split(":")[0],
-            node=here if e["local"] else "",
-            ready=e["ready"],
-            serving=e["serving"],
-            terminating=e["terminating"],
-            zone_hints=tuple(e.get("zone_hints") or ()),
-            node_hints=tuple(e.get("node_hints") or ()),
-        )
-        for e in case["endpoints"]
-    ]
-    found = select(port, ends, here, labels.get("topology.kubernetes.io/zone", ""))
+    wanted, node = case["expect"], selection_view(case)
+    (port,) = node.ports.values()
+    found = select(port.frontend, port.backends, node.node, node.zone)
 
     def addresses(chosen: tuple[Backend, ...] | None) -> list[str] | None:
         return None if chosen is None else sorted(b.address for b in chosen)
