@@ -33,6 +33,7 @@ from labkit.net.place import Place
 from labkit.net.rules import Family
 from labkit.net.topology import POD_NETWORKS
 from labkit.proxy.configuration.settings import Settings
+from labkit.proxy.configuration.text import lenient
 from labkit.proxy.family import Surroundings
 from labkit.proxy.kube_proxy import KubeProxy
 from labkit.proxy.model import PortKey
@@ -82,10 +83,11 @@ class NodeRules:
 
     async def start(self) -> None:
         """Masquerade what leaves the cluster, then follow the store. Raises `ConfigError`."""
-        settings = proxy_settings.read(self._store)
+        settings, complaints = proxy_settings.read(self._store)
         self.mode = settings.mode
         for name in self._places if self._built_in else ():
             if (node := self._store.find("Node", "", name)) is not None:
+                self._complain(name, complaints)
                 self._proxies[name] = self._made(name, view(node, Node), settings, fresh=True)
         await asyncio.gather(*(p.prepare() for p in self._proxies.values()))
         for rules in self._masquerades:
@@ -158,8 +160,9 @@ class NodeRules:
         if self.programs:
             return await self.programs.restart(node)
         old = self._proxy(node)
-        settings = proxy_settings.read(self._store)
+        settings, complaints = proxy_settings.read(self._store)
         self._close(node)
+        self._complain(node, complaints)
         if settings.mode != old.settings.mode or settings.mode not in LASTING:
             await old.clean()  # as kube-proxy, which cleans up after the modes that it is not in
         new = self._proxies[node] = self._made(node, view(self._store.get("Node", "", node), Node), settings)
@@ -190,6 +193,10 @@ class NodeRules:
         for path in self._pods[name]:
             made.join(path)
         return made
+
+    def _complain(self, name: str, complaints: list[str]) -> None:
+        if complaints:
+            self._logs[name].say(*lenient(complaints))
 
     def _begin(self, name: str) -> None:
         proxy = self._proxies[name]
