@@ -20,7 +20,6 @@ from labkit.cluster import proxy_settings
 from labkit.cluster.proxy_log import ProxyLog
 from labkit.cluster.proxy_ports import ProxyPorts
 from labkit.cluster.proxy_programs import ProxyPrograms
-from labkit.cluster.triggers import trigger
 from labkit.cluster.work import Work
 from labkit.cni import masquerade
 from labkit.control.recorder import Recorder
@@ -40,6 +39,7 @@ from labkit.proxy.model import PortKey
 from labkit.proxy.modes import LASTING
 from labkit.proxy.restore import diff
 from labkit.proxy.tracker import Tracker
+from labkit.proxy.triggers import cause
 from labkit.sandbox.channel import Handler
 
 
@@ -237,10 +237,12 @@ class NodeRules:
                     keys = tracker.service(service, gone=gone)
                     self._tell(lambda proxy, f=family, k=keys: proxy.services_changed(f, k))  # type: ignore[misc]
             case "EndpointSlice":
-                one, since = view(event.object, EndpointSlice), trigger(event.object)
+                one = view(event.object, EndpointSlice)
+                why = cause(one, gone)
                 for family, tracker in self._trackers.items():
-                    keys = tracker.slice(one, gone=gone)
-                    self._tell(lambda p, f=family, k=keys: p.endpoints_changed(f, k, since))  # type: ignore[misc]
+                    if family == one.address_type:
+                        keys = tracker.slice(one, gone=gone)
+                        self._tell(lambda p, f=family, k=keys: p.endpoints_changed(f, k, why))  # type: ignore[misc]
             case "Node" if (name := event.object["metadata"]["name"]) in self._proxies:
                 self._proxies[name].node_changed(None if gone else view(event.object, Node))
                 self._mind(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -85,6 +86,26 @@ def test_what_is_counted(k: Lab) -> None:
     after = figure(k, 'kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family="IPv4"}')
     assert after > before
     k.delete("svc/local")
+
+
+def test_how_long_a_change_takes_to_be_in_force_is_counted_from_what_led_to_it(k: Lab) -> None:
+    """Slices tell whole seconds, and what was before the proxy's start, the node's here, does not count."""
+    started = datetime.fromisoformat(k.get("node/node-1", None)["metadata"]["creationTimestamp"]) + timedelta(seconds=2)
+    wait_until(lambda: datetime.now(UTC) >= started, 3, "another second")
+    programmed = 'kubeproxy_network_programming_duration_seconds_{}{{ip_family="IPv4"}}'
+    before = figure(k, programmed.format("count"), "node-2"), figure(k, programmed.format("sum"), "node-2")
+    k.scale("deployment/web", 3)
+    k.wait("deployment/web")
+    (web,) = [s for s in k.objects("endpointslices") if s["metadata"]["name"].startswith("web-")]
+    pods = [p for p in k.objects("pods") if p["metadata"]["name"].startswith("web-")]
+    since = [c["lastTransitionTime"] for p in pods for c in p["status"]["conditions"] if c["type"] == "Ready"]
+    noted = "endpoints.kubernetes.io/last-change-trigger-time"
+    assert web["metadata"]["annotations"] == {noted: max(since)}
+    assert k.get("endpoints/web")["metadata"]["annotations"] == {noted: max(since)}
+    assert figure(k, programmed.format("count"), "node-2") > before[0]
+    assert figure(k, programmed.format("sum"), "node-2") > before[1]
+    k.scale("deployment/web", 2)
+    k.wait("deployment/web")
 
 
 @pytest.mark.parametrize("how", ["-D", "-F", "-X"])
