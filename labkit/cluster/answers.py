@@ -32,9 +32,11 @@ class Answers:
         self._owners = {address: place.name for place in nodes.values() for address in place.addresses}
 
     @property
-    def machines(self) -> dict[str, str]:
-        """The network namespaces of the nodes by address."""
-        return {address: self._nodes[name].netns for address, name in self._owners.items()}
+    def machines(self) -> dict[str, list[str]]:
+        """Network namespaces by address: of the node that has it, of all nodes for a load balancer's."""
+        everywhere = [place.netns for place in self._nodes.values()]
+        own = {address: [self._nodes[name].netns] for address, name in self._owners.items()}
+        return {**dict.fromkeys(self._cloud.addresses, everywhere), **own}
 
     @property
     def by_socket(self) -> bool:
@@ -53,11 +55,20 @@ class Answers:
         await self._through_processes(source.node, protocol, [row for row in rows if row["client"]])
 
     def _chosen(self, node: str, protocol: str, rows: Sequence[Row]) -> None:
-        """What a socket chose as it connected, or a node's program. Takes the rows' field "socket" out: its cookie."""
+        """What a socket chose as it connected, or a program of the node that the request came to; that may be another
+        node, which saw another client. Takes the rows' field "socket" out: its cookie.
+        """
         delivers = self._delivers([node] if node else list(self._rules.proxies))
+        others: dict[str, list[Deliver]] = {}
         for row in rows:
             to = (row.pop("socket"), protocol, row["local"], row["remote"])
-            row["server"] = next(filter(None, (deliver(*to) for deliver in delivers)), row["server"])
+            ends = [deliver(*to) for deliver in delivers]
+            arrived = self._owners.get(_ip(row["server"]), "") if node and row["client"] else ""
+            if not any(ends) and arrived not in ("", node):
+                if arrived not in others:
+                    others[arrived] = self._delivers([arrived])
+                ends = [deliver(0, protocol, row["client"], row["server"]) for deliver in others[arrived]]
+            row["server"] = next(filter(None, ends), row["server"])
 
     def _delivers(self, nodes: Sequence[str]) -> list[Deliver]:
         proxies = self._rules.proxies

@@ -26,29 +26,29 @@ Translate = Callable[[Packet], Packet | None]
 
 
 def delivered(
-    packets: Sequence[Packet], paths: Sequence[str], machines: Mapping[str, str] | None = None
+    packets: Sequence[Packet], paths: Sequence[str], machines: Mapping[str, Sequence[str]] | None = None
 ) -> dict[Packet, Packet]:
     """Each packet as it reached its server, by what the network namespaces at `paths` did to it.
 
-    machines  address -> network namespace: what was sent on to such an address is followed there as well
+    machines  address -> network namespaces: what was sent on to such an address is followed in these as well
 
     All are of one protocol. Those that nobody translated are left out. Raises `NetlinkError` where a kernel has no
     connection tracking.
     """
     found = _translated(packets, paths)
-    arrived: dict[str, dict[Packet, Packet]] = {}
-    for packet in packets:
+    arrived: dict[tuple[str, ...], dict[Packet, Packet]] = {}
+    for packet in packets if machines else ():
         last = found.get(packet, packet)
-        if machines and (there := machines.get(last.dst)) and there not in paths:
-            arrived.setdefault(there, {})[packet] = last
+        there = tuple(path for path in (machines or {}).get(last.dst, ()) if path not in paths)
+        arrived.setdefault(there, {})[packet] = last
     for there, those in arrived.items():
-        further = _translated(list(those.values()), [there])
+        further = _translated(list(those.values()), there)
         found.update({packet: further[last] for packet, last in those.items() if last in further})
     return found
 
 
 def _translated(packets: Sequence[Packet], paths: Sequence[str]) -> dict[Packet, Packet]:
-    if not packets:
+    if not packets or not paths:
         return {}
     if len(packets) > _FEW or any(":" in packet.src for packet in packets):
         table = _table(paths, packets[0].protocol)

@@ -37,7 +37,7 @@ class Traffic:
         keepalive: bool = False,
         verify: bool = True,
         nat: Iterable[str] = (),
-        machines: Mapping[str, str] | None = None,
+        machines: Mapping[str, Sequence[str]] | None = None,
         cookies: bool = False,
     ) -> list[dict[str, Any]]:
         """Send `n` requests from a place; one row each (`requests.Row`), in their order.
@@ -47,7 +47,7 @@ class Traffic:
         timeout  seconds for each request;  verify: https checks the server's certificate
         nat      paths of the network namespaces that may translate addresses on the way: the source's node, and for a
                  source outside every node. Their conntrack tables tell who really answered.
-        machines address -> network namespace of the nodes, to which a request may be sent and there be translated
+        machines address -> network namespaces of nodes, to which a request may be sent, and be translated there
         cookies  whether the rows have a further field "socket": the cookie of the socket
 
         Raises `LabError` for a URL or numbers that make no sense; every other failure is a row.
@@ -79,7 +79,7 @@ class Traffic:
         return rows
 
     def follow(
-        self, protocol: str, sent: Sequence[tuple[str, str]], machines: Mapping[str, str]
+        self, protocol: str, sent: Sequence[tuple[str, str]], machines: Mapping[str, Sequence[str]]
     ) -> list[tuple[str, str]]:
         """Where connections arrived that somebody else made to `machines`, and from where: client and server.
 
@@ -104,7 +104,9 @@ def _packet(protocol: str, local: str, remote: str) -> Packet:
     return Packet(src, dst, "UDP" if protocol == "udp" else "TCP", sport, dport)
 
 
-def _name_servers(sent: list[requests.Sent], nat: tuple[str, ...], machines: Mapping[str, str] | None) -> None:
+def _name_servers(
+    sent: list[requests.Sent], nat: tuple[str, ...], machines: Mapping[str, Sequence[str]] | None
+) -> None:
     """Put into each row who the kernel delivered it to. A kernel without conntrack translates nothing."""
     servers: dict[Packet, Packet] = {}
     with suppress(NetlinkError):

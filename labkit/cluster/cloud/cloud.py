@@ -53,6 +53,11 @@ class Cloud:
         """What stands before load balancers in ipMode Proxy; None where there are none."""
         return self._parts[2] if self._parts else None
 
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Those of all load balancers."""
+        return frozenset(address for balancer in self._balancers.values() for address in balancer.addresses)
+
     def _heard(self, event: Event) -> None:
         if self._concerns(event.object, event.old):
             self._dirty = True
