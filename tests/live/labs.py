@@ -19,7 +19,7 @@ from labkit.lab import Lab
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "tests" / "data" / "shop.yaml"
-BOOKINFO = Path(__file__).parents[3] / "shared" / "manifests" / "bookinfo.yaml"  # beside the project, or not there
+BOOKINFO = ROOT / "tests" / "data" / "bookinfo.yaml"  # as Istio publishes it
 
 # The Services of the shop that answer over TCP: name and port.
 SHOP_SERVICES = (("web", 80), ("api", 8080))
