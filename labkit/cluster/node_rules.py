@@ -91,7 +91,7 @@ class NodeRules:
         for rules in self._masquerades:
             text = diff(None, rules)
             places = self._places.values()
-            await asyncio.gather(*(iptables.apply(p.netns, text, self.variant, rules.family) for p in places))
+            await asyncio.gather(*(iptables.apply(p.netns, [text], self.variant, rules.family) for p in places))
         self._store.watch(["Service", "EndpointSlice", "Node"], self._heard)
         for name in self._proxies:
             self._begin(name)
