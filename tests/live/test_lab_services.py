@@ -13,9 +13,7 @@ from labkit import lab
 from labkit.lab import Lab
 
 CURL = "for u in {urls}; do curl -s -o /dev/null -m 3 -w '%{{http_code}} ' $u; done"
-ONE_KIND = pytest.mark.sandbox(
-    "namespaces"
-)  # what is asked of the shop is asked in the other too, where it takes its time
+ONE_KIND = pytest.mark.sandbox("namespaces")  # in the other the shop is asked the same, and it takes its time there
 LOOK_UP = """
 import json, socket, sys
 found = {name: socket.getaddrinfo(name, 80, socket.AF_INET) for name in sys.argv[1:]}
