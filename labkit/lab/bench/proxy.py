@@ -66,6 +66,7 @@ def _nftables() -> list[Row]:
     return [
         Row(f"nftables: all of {MANY_NFTABLES} Services", "table load", 1, "s", beside, "table nft load", "15 s"),
         Row("nftables: one more", "table change", 1000, "ms", beside, "table nft change", "20 ms"),
+        Row("nftables: one element more, no more than that", "table check", 1000, "ms"),
     ]
 
 
