@@ -19,6 +19,7 @@ from labkit.linux.bpf import Loaded
 from labkit.proxy.config import EbpfConfig, ProxyConfig
 from labkit.proxy.ebpf import PINS, layout
 from labkit.proxy.ebpf.image import image
+from labkit.proxy.ebpf.maps import MAPS
 from labkit.proxy.mode import View, seen
 
 pytestmark = pytest.mark.sandbox("uml")  # the one kind whose kernel lets programs be loaded wherever the tests run
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.sandbox("uml")  # the one kind whose kernel lets progra
 A, B = "10.180.0.1", "10.180.2.1"  # endpoints: here, and on another node
 CLUSTER, NODE_PORT = ("172.30.0.41", 80), ("192.168.0.2", 3001)
 CLIENT, OUTSIDE = "10.180.0.9", "203.0.113.2"
+NAMES = MAPS["IPv4"]
 BOTH = {f"{ip}:8080" for ip in (A, B)}
 
 
@@ -83,10 +85,10 @@ async def test_what_somebody_deletes_comes_back_and_what_somebody_adds_goes() ->
         assert await bed.mode.sync(now, None) == ""
         assert await answering(bed.pods, CLUSTER) == BOTH
         maps = bed.mode._maps
-        wanted = {name: maps[name].items() for name in (layout.SERVICES, layout.BACKENDS, layout.NETNS)}
-        maps[layout.SERVICES].delete(wanted[layout.SERVICES])
-        maps[layout.NETNS].delete(wanted[layout.NETNS])
-        maps[layout.BACKENDS].update({layout.backend_key(99): layout.backend((A, 1, "tcp"), layout.ACTIVE)})
+        wanted = {name: maps[name].items() for name in (NAMES.services, NAMES.backends, NAMES.netns)}
+        maps[NAMES.services].delete(wanted[NAMES.services])
+        maps[NAMES.netns].delete(wanted[NAMES.netns])
+        maps[NAMES.backends].update({layout.backend_key(99): layout.backend((A, 1, "tcp"), layout.ACTIVE)})
         assert "bpftool map delete name cilium_lb4_backends_v3 key hex 63 00 00 00" in await bed.mode.sync(now, None)
         assert {name: maps[name].items() for name in wanted} == wanted
         assert await answering(bed.pods, CLUSTER) == BOTH
@@ -108,10 +110,10 @@ async def test_programs_act_for_the_sockets_of_their_node_alone() -> None:
 async def test_nothing_is_left_after_the_end() -> None:
     async with started() as bed:
         await bed.mode.sync(view(A, B), None)
-        pins = Path(PINS, "node")
-        assert {pin.name for pin in pins.iterdir()} > {layout.SERVICES, layout.MAGLEV}
+        pins = Path(PINS, "node", "IPv4")
+        assert {pin.name for pin in pins.iterdir()} > {NAMES.services, NAMES.maglev}
         await bed.mode.stop()
-        assert not pins.exists()
+        assert not pins.parent.exists()
         assert await refused(bed.pods, CLUSTER) != 0
         assert await refused(bed.world, NODE_PORT) == errno.ECONNREFUSED
         with pytest.raises(RuleError, match="has not been started"):
