@@ -16,7 +16,6 @@ from typing import Any
 
 from labkit.api.objects import EndpointSlice, Node, Service, view
 from labkit.cluster.proxy_ports import ProxyPorts
-from labkit.cluster.triggers import trigger
 from labkit.errors import RuleError
 from labkit.linux.iptables import Variant
 from labkit.net.rules import Family
@@ -29,6 +28,7 @@ from labkit.proxy.kube_proxy import KubeProxy
 from labkit.proxy.model import PortKey
 from labkit.proxy.modes import LASTING
 from labkit.proxy.tracker import Tracker
+from labkit.proxy.triggers import cause
 
 PATIENCE = 0.25  # seconds between questions for the node, until it is there
 SERVICES = "/api/v1/services"
@@ -136,10 +136,12 @@ class NodeProxy:
                 self._proxy.services_changed(tracker.family, keys)
 
     def _slice(self, change: str, raw: Raw) -> None:
+        one, gone = view(raw, EndpointSlice), change == "DELETED"
         for tracker in self._trackers:
-            keys = tracker.slice(view(raw, EndpointSlice), gone=change == "DELETED")
-            if self._begun and self._proxy:
-                self._proxy.endpoints_changed(tracker.family, keys, trigger(raw))
+            if tracker.family == one.address_type:
+                keys = tracker.slice(one, gone=gone)
+                if self._begun and self._proxy:
+                    self._proxy.endpoints_changed(tracker.family, keys, cause(one, gone))
 
     def _node(self, change: str, raw: Raw) -> None:
         if self._proxy:

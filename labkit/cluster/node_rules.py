@@ -20,7 +20,6 @@ from labkit.cluster import proxy_settings
 from labkit.cluster.proxy_log import ProxyLog
 from labkit.cluster.proxy_ports import ProxyPorts
 from labkit.cluster.proxy_programs import ProxyPrograms
-from labkit.cluster.triggers import trigger
 from labkit.cluster.work import Work
 from labkit.cni import masquerade
 from labkit.control.recorder import Recorder
@@ -33,12 +32,14 @@ from labkit.net.place import Place
 from labkit.net.rules import Family
 from labkit.net.topology import POD_NETWORKS
 from labkit.proxy.configuration.settings import Settings
+from labkit.proxy.configuration.text import lenient
 from labkit.proxy.family import Surroundings
 from labkit.proxy.kube_proxy import KubeProxy
 from labkit.proxy.model import PortKey
 from labkit.proxy.modes import LASTING
 from labkit.proxy.restore import diff
 from labkit.proxy.tracker import Tracker
+from labkit.proxy.triggers import cause
 from labkit.sandbox.channel import Handler
 
 
@@ -82,16 +83,17 @@ class NodeRules:
 
     async def start(self) -> None:
         """Masquerade what leaves the cluster, then follow the store. Raises `ConfigError`."""
-        settings = proxy_settings.read(self._store)
+        settings, complaints = proxy_settings.read(self._store)
         self.mode = settings.mode
         for name in self._places if self._built_in else ():
             if (node := self._store.find("Node", "", name)) is not None:
+                self._complain(name, complaints)
                 self._proxies[name] = self._made(name, view(node, Node), settings, fresh=True)
         await asyncio.gather(*(p.prepare() for p in self._proxies.values()))
         for rules in self._masquerades:
             text = diff(None, rules)
             places = self._places.values()
-            await asyncio.gather(*(iptables.apply(p.netns, text, self.variant, rules.family) for p in places))
+            await asyncio.gather(*(iptables.apply(p.netns, [text], self.variant, rules.family) for p in places))
         self._store.watch(["Service", "EndpointSlice", "Node"], self._heard)
         for name in self._proxies:
             self._begin(name)
@@ -119,32 +121,9 @@ class NodeRules:
             self._proxies[node].leave(path)
 
     @property
-    def translates_sockets(self) -> bool:
-        """Whether the mode translates addresses before there is a packet: no conntrack table knows of it."""
-        return any(p.translators() for p in self._proxies.values())
-
-    def name_servers(self, place: Place, protocol: str, rows: list[dict[str, Any]]) -> None:
-        """Put into rows of requests which endpoints those went to, where such a mode has chosen it.
-
-        Takes their field "socket" out: its cookie.
-        """
-        asked = [place.node] if place.node else list(self._proxies)
-        delivers = [
-            mode.deliveries() for node in asked if node in self._proxies for mode in self._proxies[node].translators()
-        ]
-        for row in rows:
-            to = (row.pop("socket"), protocol, row["local"], row["remote"])
-            row["server"] = next(filter(None, (deliver(*to) for deliver in delivers)), row["server"])
-
-    async def name_relayed(self, place: Place, protocol: str, rows: list[dict[str, Any]]) -> None:
-        """Put into rows of requests which endpoints those were passed on to, where a process of a node does that."""
-        asked = [place.node] if place.node else list(self._proxies)
-        for proxy in (self._proxies[node] for node in asked if node in self._proxies):
-            for mode in proxy.relays():
-                found = [row for row in rows if row["local"] and row["server"]]
-                ends = await mode.relayed(protocol, [(row["local"], row["server"]) for row in found])
-                for row, end in zip(found, ends, strict=True):
-                    row["server"] = end or row["server"]
+    def proxies(self) -> Mapping[str, KubeProxy]:
+        """The lab's own, by node."""
+        return self._proxies
 
     def state(self, node: str) -> Mapping[str, Any]:
         return self.programs.state(node) if self.programs else self._proxy(node).state()
@@ -158,8 +137,9 @@ class NodeRules:
         if self.programs:
             return await self.programs.restart(node)
         old = self._proxy(node)
-        settings = proxy_settings.read(self._store)
+        settings, complaints = proxy_settings.read(self._store)
         self._close(node)
+        self._complain(node, complaints)
         if settings.mode != old.settings.mode or settings.mode not in LASTING:
             await old.clean()  # as kube-proxy, which cleans up after the modes that it is not in
         new = self._proxies[node] = self._made(node, view(self._store.get("Node", "", node), Node), settings)
@@ -190,6 +170,10 @@ class NodeRules:
         for path in self._pods[name]:
             made.join(path)
         return made
+
+    def _complain(self, name: str, complaints: list[str]) -> None:
+        if complaints:
+            self._logs[name].say(*lenient(complaints))
 
     def _begin(self, name: str) -> None:
         proxy = self._proxies[name]
@@ -230,10 +214,12 @@ class NodeRules:
                     keys = tracker.service(service, gone=gone)
                     self._tell(lambda proxy, f=family, k=keys: proxy.services_changed(f, k))  # type: ignore[misc]
             case "EndpointSlice":
-                one, since = view(event.object, EndpointSlice), trigger(event.object)
+                one = view(event.object, EndpointSlice)
+                why = cause(one, gone)
                 for family, tracker in self._trackers.items():
-                    keys = tracker.slice(one, gone=gone)
-                    self._tell(lambda p, f=family, k=keys: p.endpoints_changed(f, k, since))  # type: ignore[misc]
+                    if family == one.address_type:
+                        keys = tracker.slice(one, gone=gone)
+                        self._tell(lambda p, f=family, k=keys: p.endpoints_changed(f, k, why))  # type: ignore[misc]
             case "Node" if (name := event.object["metadata"]["name"]) in self._proxies:
                 self._proxies[name].node_changed(None if gone else view(event.object, Node))
                 self._mind(name)

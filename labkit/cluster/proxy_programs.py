@@ -108,13 +108,14 @@ class ProxyPrograms:
         folder.mkdir(parents=True, exist_ok=True)
         token, certificate = await self._credentials()
         config_map = self._store.find("ConfigMap", addon.NAMESPACE, addon.NAME) or {}
-        config, _ = text.read(config_map.get("data", {}).get(addon.CONFIG, ""))
+        said, _ = text.values(config_map.get("data", {}).get(addon.CONFIG, ""))
+        config, _ = text.convert(said)
         client = replace(config.client_connection, kubeconfig=str(folder / addon.KUBECONFIG))
         files = {
             "token": token,
             "ca.crt": certificate,
             addon.KUBECONFIG: addon.kubeconfig(self._server, str(folder)),
-            addon.CONFIG: text.written(replace(config, client_connection=client)),
+            addon.CONFIG: text.written(replace(config, client_connection=client), said),
         }
         for name, content in files.items():
             (folder / name).write_text(content)

@@ -13,7 +13,7 @@ from labkit.proxy import addon
 from labkit.proxy.configuration import text
 from labkit.proxy.configuration.defaults import completed, platform
 from labkit.proxy.configuration.duration import Duration
-from labkit.proxy.configuration.fields import ClientConnection, KubeProxyConfiguration
+from labkit.proxy.configuration.fields import ClientConnection
 from labkit.proxy.configuration.settings import Settings
 from labkit.proxy.configuration.text import ConfigError
 from labkit.proxy.configuration.validation import MODES as REAL
@@ -24,7 +24,7 @@ PROMPT = Duration(0)
 """minSyncPeriod where nobody sets one: in a lab every change is in force at once; kube-proxy takes 1 s."""
 
 
-def given(values: Mapping[str, Any], pod_networks: str = POD_NETWORK) -> KubeProxyConfiguration:
+def given(values: Mapping[str, Any], pod_networks: str = POD_NETWORK) -> str:
     """The file of a lab's proxies, with what kubeadm writes into each. Raises `ConfigError`.
 
     pod_networks: one for each IP family, with a comma between
@@ -32,11 +32,12 @@ def given(values: Mapping[str, Any], pod_networks: str = POD_NETWORK) -> KubePro
     config, _ = text.convert(values)
     kubeconfig = f"{addon.FOLDER}/{addon.KUBECONFIG}"
     client = config.client_connection
-    return replace(
+    complete = replace(
         config,
         cluster_cidr=config.cluster_cidr or pod_networks,
         client_connection=replace(client, kubeconfig=kubeconfig) if client == ClientConnection() else client,
     )
+    return text.written(complete, values)
 
 
 def objects(values: Mapping[str, Any], server: str, dual: bool) -> list[Raw]:
@@ -44,13 +45,13 @@ def objects(values: Mapping[str, Any], server: str, dual: bool) -> list[Raw]:
     return addon.addon(given(values, ",".join(POD_NETWORKS.values()) if dual else POD_NETWORK), server)
 
 
-def read(store: Store) -> Settings:
-    """What a proxy that starts now goes by. Raises `ConfigError`."""
+def read(store: Store) -> tuple[Settings, list[str]]:
+    """What a proxy that starts now goes by, and what a strict decoder says against it. Raises `ConfigError`."""
     config_map = store.find("ConfigMap", addon.NAMESPACE, addon.NAME)
     if config_map is None:
         said = "the ConfigMap kube-system/kube-proxy is not there: create it again, with a key config.conf"
         raise ConfigError(said, problems=[said])
-    found, _ = text.read(config_map.get("data", {}).get(addon.CONFIG, ""))
+    found, complaints = text.read(config_map.get("data", {}).get(addon.CONFIG, ""))
     config = platform(completed(found, PROMPT))
     if faults := validate(config, [mode for mode in MODES if mode not in REAL]):
         raise ConfigError(f"failed validate: {'; '.join(faults)}", problems=faults)
@@ -60,4 +61,4 @@ def read(store: Store) -> Settings:
     if config.mode != "iptables" and config.detect_local_mode in ("BridgeInterface", "InterfaceNamePrefix"):
         said = f"detectLocalMode {config.detect_local_mode} is for the lab's iptables mode only, not {config.mode}"
         raise ConfigError(said, problems=[said])
-    return Settings(config)
+    return Settings(config), complaints

@@ -85,8 +85,7 @@ def _configuration(options: Options) -> KubeProxyConfiguration:
             raise text.ConfigError(said) from None
         file, complaints = text.read(content)
         if complaints:
-            facts = {"err": text.strict(complaints)}
-            say(klog.INFO, "options.go:541", "Using lenient decoding as strict decoding failed", facts)
+            say(*text.lenient(complaints))
     config = resolve(options, file)
     if faults := validate(config, [mode for mode in MODES if mode not in REAL]):
         many = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"

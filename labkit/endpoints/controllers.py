@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from labkit.api.objects import Endpoints, EndpointSlice, Node, Service
 from labkit.control.recorder import Recorder
-from labkit.control.store import Raw, Store
+from labkit.control.store import Raw, Store, copy
 from labkit.control.watch import Event
 from labkit.endpoints import legacy, lookup, mirroring, slices, topology
+from labkit.endpoints.triggers import TriggerTimes, noted
 
 
 class EndpointSlices:
@@ -28,6 +29,7 @@ class EndpointSlices:
         self._store = store
         self._recorder = Recorder(store, "endpoint-slice-controller")
         self._hinted: set[tuple[str, str]] = set()  # Services, with IP family, whose slices have topology hints
+        self._triggers = TriggerTimes()
         lookup.add_indexes(store)
         store.add_index("service", _service_of_slice, "EndpointSlice")
 
@@ -49,13 +51,17 @@ class EndpointSlices:
     def reconcile(self, key: str) -> None:
         namespace, _, name = key.partition("/")
         service = self._store.view(Service, namespace, name)
-        if service is None or not service.spec.selector or service.spec.type == "ExternalName":
+        if service is None:
+            self._triggers.forget(key)
+            return
+        if not service.spec.selector or service.spec.type == "ExternalName":
             return
         pods = lookup.pods_of(self._store, service)
+        since = self._triggers.take(service, pods)  # also where nothing is written: it counts once
         nodes = {node.name: node for node in self._store.views(Node)}
         existing = _slices(self._store, key, slices.MANAGER)
         planned = slices.plan(service, pods, nodes, existing)
-        _write(self._store, existing, planned)
+        _write(self._store, existing, noted(existing, planned, since))
         self._tell(service, slices.obstacles(planned, nodes) if topology.auto(service) else {})
 
     def _tell(self, service: Service, obstacles: Mapping[str, str]) -> None:
@@ -82,6 +88,7 @@ class LegacyEndpoints:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._triggers = TriggerTimes()
         lookup.add_indexes(store)
 
     def keys(self, event: Event) -> Iterable[str]:
@@ -95,14 +102,17 @@ class LegacyEndpoints:
         service = self._store.view(Service, namespace, name)
         current = self._store.find("Endpoints", namespace, name)
         if service is None:
+            self._triggers.forget(key)
             if current is not None:
                 self._store.delete("Endpoints", namespace, name)
         elif service.spec.selector and service.spec.type != "ExternalName":
-            planned = legacy.plan(service, lookup.pods_of(self._store, service))
+            pods = lookup.pods_of(self._store, service)
+            since = self._triggers.take(service, pods)
+            planned = copy(legacy.plan(service, pods))  # as what it is compared with
             if current is None:
-                self._store.create(planned)
-            else:
-                self._store.replace(planned)
+                self._store.create(legacy.noted(planned, {}, since))
+            elif not legacy.same(planned, current):
+                self._store.replace(legacy.noted(planned, current, since))
 
 
 class Mirroring:

@@ -11,18 +11,22 @@ from math import ceil
 from typing import Any
 
 from labkit.api import objects
-from labkit.api.objects import EndpointAddress, EndpointPort, EndpointSubset, Pod, Service
+from labkit.api.objects import TRIGGER_TIME, EndpointAddress, EndpointPort, EndpointSubset, Pod, Service
 from labkit.endpoints.pods import addresses, endpoint_ports, family, hostname, reachable, reference, selects
 
 MAX_ADDRESSES = 1000
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 HEADLESS = "service.kubernetes.io/headless"
+OWN = (OVER_CAPACITY, TRIGGER_TIME)
+"""The annotations that the controller writes."""
+
+Raw = dict[str, Any]
 
 Place = tuple[EndpointAddress, bool]  # an address, and whether it is ready
 
 
-def plan(service: Service, pods: Sequence[Pod]) -> dict[str, Any]:
+def plan(service: Service, pods: Sequence[Pod]) -> Raw:
     """The Endpoints object, as JSON, for a Service that has a selector."""
     packed = subsets(service, pods)
     kept = truncated(packed)
@@ -30,13 +34,31 @@ def plan(service: Service, pods: Sequence[Pod]) -> dict[str, Any]:
     labels.pop(HEADLESS, None)
     if service.spec.cluster_ip in ("", "None"):
         labels[HEADLESS] = ""
-    metadata: dict[str, Any] = {"name": service.name, "namespace": service.namespace, "labels": labels}
+    metadata: Raw = {"name": service.name, "namespace": service.namespace, "labels": labels}
     if kept != packed:
         metadata["annotations"] = {OVER_CAPACITY: "truncated"}
-    planned: dict[str, Any] = {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata}
+    planned: Raw = {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata}
     if kept:
         planned["subsets"] = [_to_raw(subset) for subset in kept]
     return planned
+
+
+def same(planned: Raw, current: Raw) -> bool:
+    """Whether the Endpoints that there are say what is planned; other annotations than the plan's do not count."""
+
+    def told(raw: Raw) -> tuple[object, ...]:
+        metadata = raw["metadata"]
+        return raw.get("subsets"), metadata.get("labels"), metadata.get("annotations", {}).get(OVER_CAPACITY)
+
+    return told(planned) == told(current)
+
+
+def noted(planned: Raw, current: Raw, since: str) -> Raw:
+    """The plan with the annotations that others gave what there is, and the time at which the change began, if any."""
+    metadata = planned["metadata"]
+    others = {k: v for k, v in current.get("metadata", {}).get("annotations", {}).items() if k not in OWN}
+    annotations = {**others, **metadata.get("annotations", {}), **({TRIGGER_TIME: since} if since else {})}
+    return {**planned, "metadata": {**metadata, **({"annotations": annotations} if annotations else {})}}
 
 
 def subsets(service: Service, pods: Sequence[Pod]) -> tuple[EndpointSubset, ...]:
@@ -115,7 +137,7 @@ def _first(subset: EndpointSubset) -> tuple[str, str]:
     return _order((subset.addresses + subset.not_ready_addresses)[0])
 
 
-def _to_raw(subset: EndpointSubset) -> dict[str, Any]:
+def _to_raw(subset: EndpointSubset) -> Raw:
     raw = objects.raw(subset)
     if subset.ports:
         raw["ports"] = [{"protocol": port.protocol, **objects.raw(port)} for port in subset.ports]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from labkit.api.objects import (
+    TRIGGER_TIME,
     Endpoint,
     EndpointAddress,
     EndpointConditions,
@@ -27,7 +28,7 @@ MAX_PER_SUBSET = 1000
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 NOT_MIRRORED = (
-    "endpoints.kubernetes.io/last-change-trigger-time",
+    TRIGGER_TIME,
     "kubectl.kubernetes.io/last-applied-configuration",
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,20 @@ HIDDEN = ("/tmp", "/run", "/var/tmp", "/dev/shm")  # noqa: S108 - not used: a la
 def configuration(mode: str, config: Mapping[str, Any] | str | Path | None) -> dict[str, Any]:
     """KubeProxyConfiguration as plain values, with the mode; empty where nothing is asked for.
 
-    config: values, a file's path, or its text. Raises `LabError` for what kube-proxy would refuse, and for fields that
-    it would only warn of.
+    config: values, a file's path, or its text. Warns, as kubeadm does, of fields that nobody knows: they are kept, and
+    each kube-proxy logs them. Raises `LabError` for what kube-proxy would refuse.
     """
     if config is None:
         return {"mode": mode} if mode else {}
     if isinstance(config, Mapping):
-        made, unknown = text.convert({"apiVersion": GROUP_VERSION, "kind": KIND, **config})
+        said: dict[str, Any] = {"apiVersion": GROUP_VERSION, "kind": KIND, **config}
+        twice: list[str] = []
     else:
-        made, unknown = text.read(_content(config))
-    if unknown:
-        raise LabError(f"proxy_config: {text.strict(unknown)}")
-    told = text.builtins(made)
+        said, twice = text.values(_content(config))
+    made, unknown = text.convert(said)
+    if twice or unknown:
+        warnings.warn(f"proxy_config: {text.strict([*twice, *unknown])}", stacklevel=3)
+    told = text.builtins(made, said)
     if mode and made.mode not in ("", mode):
         raise LabError(f"proxy_mode is {mode!r}, and proxy_config says {made.mode!r}: say one of them")
     told["mode"] = mode or made.mode

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from labkit.proxy.configuration.fields import KubeProxyConfiguration
-from labkit.proxy.configuration.text import written
-
 Raw = dict[str, Any]
 
 NAME, NAMESPACE = "kube-proxy", "kube-system"
@@ -19,10 +16,10 @@ ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 _GROUP = "rbac.authorization.k8s.io"
 
 
-def addon(config: KubeProxyConfiguration, server: str) -> list[Raw]:
-    """ServiceAccount, roles, ConfigMap; `server`: URL of the API."""
+def addon(config: str, server: str) -> list[Raw]:
+    """ServiceAccount, roles, ConfigMap. `config`: the text of a KubeProxyConfiguration; `server`: URL of the API."""
     metadata = {"name": NAME, "namespace": NAMESPACE}
-    text = {CONFIG: written(config).rstrip("\n"), KUBECONFIG: kubeconfig(server)}
+    text = {CONFIG: config.rstrip("\n"), KUBECONFIG: kubeconfig(server)}
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
         *_roles(),

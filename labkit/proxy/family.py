@@ -28,6 +28,7 @@ from labkit.proxy.model import PortKey
 from labkit.proxy.proxier import Proxier
 from labkit.proxy.runner import Later, Runner, Start, Timer
 from labkit.proxy.tracker import Tracker
+from labkit.proxy.triggers import Cause, Triggers
 
 FULL_SYNC = 3600.0
 
@@ -74,22 +75,22 @@ class FamilyProxy:
         self._node: Node | None = None
         self._due: set[PortKey] | None = None  # None: everything
         self._last_full = 0.0
-        self._triggers: list[float] = []
+        self._triggers = Triggers(time.time())
         self._look: Timer | None = None
 
     @property
     def idle(self) -> bool:
         return self._runner.idle
 
-    def changed(self, keys: Set[PortKey] | None, node: Node | None = None, trigger: float | None = None) -> None:
-        """Ports have changed, or, with None, anything may have. `trigger`: when that began, seconds since 1970."""
+    def changed(self, keys: Set[PortKey] | None, node: Node | None = None, cause: Cause | None = None) -> None:
+        """Ports have changed, or, with None, anything may have. `cause`: of a change of endpoints."""
         self._node = node or self._node
         if keys is None:
             self._due = None
         elif self._due is not None:
             self._due |= keys
-        if trigger is not None:
-            self._triggers.append(trigger)
+        if cause is not None:
+            self._triggers.add(cause)
         self._health.queued(self.tracker.family)
         self._metrics.queued.set(time.time(), ip_family=self.tracker.family)
         self.wake()
@@ -184,9 +185,7 @@ class FamilyProxy:
         try:
             text = await self.proxier.sync(left, changed)
         except RuleError as error:
-            self._metrics.failures.add(ip_family=self.tracker.family)
-            if changed is not None:
-                self._metrics.partial_failures.add(ip_family=self.tracker.family)
+            self._metrics.refused(self.tracker.family, partial=changed is not None)
             refused |= await faults.find(self.proxier.sync, left, changed, error)
             text = ""
         if refused.keys() != before.keys():
@@ -206,9 +205,8 @@ class FamilyProxy:
         if text.startswith("*"):
             for table, lines in _tables(text):
                 metrics.written.set(lines.count("\n-A "), ip_family=family, table=table)
-        triggers, self._triggers = self._triggers, []
-        for trigger in triggers:
-            metrics.programming.observe(max(0.0, now - trigger), ip_family=family)
+        for since in self._triggers.take():
+            metrics.programming.observe(max(0.0, now - since), ip_family=family)
         if self._due is not None and not self._due:
             self._health.updated(family)
 

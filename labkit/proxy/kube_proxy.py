@@ -36,6 +36,7 @@ from labkit.proxy.model import PortKey
 from labkit.proxy.modes import MODES
 from labkit.proxy.proxier import Proxier
 from labkit.proxy.tracker import Tracker
+from labkit.proxy.triggers import Cause
 
 NETFILTER = Path("/proc/sys/net/netfilter")
 PLAIN = {"Content-Type": "text/plain; charset=utf-8", **NO_SNIFF}
@@ -73,7 +74,7 @@ class KubeProxy:
             proxier = Proxier(path, MODES[settings.mode](path, config, variant, fresh), tracker.family)
             counted, periods = (self.metrics, self.health), (settings.sync_period, settings.min_sync_period)
             self.families[tracker.family] = FamilyProxy(tracker, proxier, self._guard, counted, periods, around)
-            self.metrics.begin(tracker.family, settings.mode)
+            self.metrics.begin(tracker.family)
 
     @property
     def idle(self) -> bool:
@@ -108,16 +109,16 @@ class KubeProxy:
 
     def services_changed(self, family: Family, keys: Set[PortKey]) -> None:
         self.metrics.services.add()
-        self.metrics.services_pending.add()
         if keys:
+            self.metrics.services_pending.add()
             self.families[family].changed(keys)
 
-    def endpoints_changed(self, family: Family, keys: Set[PortKey], trigger: float | None = None) -> None:
-        """`trigger`: when what led to the change happened, in seconds since 1970, where the slice tells."""
+    def endpoints_changed(self, family: Family, keys: Set[PortKey], cause: Cause | None = None) -> None:
+        """A slice has changed. `cause`: what led to it, where that is to be measured."""
         self.metrics.endpoints.add()
-        self.metrics.endpoints_pending.add()
         if keys:
-            self.families[family].changed(keys, trigger=trigger)
+            self.metrics.endpoints_pending.add()
+            self.families[family].changed(keys, cause=cause)
 
     def node_changed(self, node: Node | None) -> None:
         """Its own node, as it is now. Only its name, zone and addresses count for the rules."""

@@ -1,7 +1,8 @@
 """What one node's kube-proxy counts, under kube-proxy's names.
 
-Not here: what only a node with nfnetlink_acct has (kubeproxy_iptables_ct_state_invalid_dropped_packets_total and its
-like), and Go's own. Source: Kubernetes v1.34, pkg/proxy/metrics/metrics.go (RegisterMetrics).
+Not here: what counts by nfnetlink_acct, as the lab's rules do without it (kubeproxy_iptables_: the packets
+ct_state_invalid_dropped and localhost_nodeports_accepted), and Go's own.
+Source: Kubernetes v1.34, pkg/proxy/metrics/metrics.go (RegisterMetrics).
 """
 
 from __future__ import annotations
@@ -17,13 +18,26 @@ from labkit.net.rules import Family
 
 VERSION = "v1.34.0"
 LATENCY = exponential(0.001, 2, 15)
-PROGRAMMING = (0.25, 0.5, *linear(1, 1, 59), *linear(60, 5, 12), *linear(120, 30, 7))
+PROGRAMMING = (0.0, 0.25, 0.5, *linear(1, 1, 59), *linear(60, 5, 12), *linear(120, 30, 7))
 _SYNC = "kubeproxy_sync_proxy_rules_"
+_OF = {
+    "full": ("iptables", "nftables", "ebpf"),
+    "partial": ("iptables", "nftables", "ebpf"),
+    "rules": ("iptables",),
+    "written": ("iptables",),
+    "restore_failures": ("iptables", "ipvs", "userspace"),
+    "partial_failures": ("iptables",),
+    "sync_failures": ("nftables",),
+    "cleanup_failures": ("nftables",),
+    "reconciled": ("iptables", "ipvs", "nftables", "ebpf"),
+    "forgotten": ("iptables", "ipvs", "nftables", "ebpf"),
+}
+"""The modes that show what not all of them show. Of ebpf, which kube-proxy has not, it is what there is to tell."""
 _PAGE, _TICK = resource.getpagesize(), os.sysconf("SC_CLK_TCK")
 
 
 class Metrics:
-    """The counters of a proxy in `mode`, which decides what else there is of them."""
+    """The counters of a proxy in `mode`, which decides which of them are shown."""
 
     def __init__(self, mode: str) -> None:
         self.sync = Histogram(f"{_SYNC}duration_seconds", "SyncProxyRules latency in seconds", LATENCY)
@@ -41,9 +55,10 @@ class Metrics:
         self.no_local = _gauge("no_local_endpoints_total", about)
         self.rules = _gauge("iptables_total", "Total number of iptables rules owned by kube-proxy")
         self.written = _gauge("iptables_last", "Number of iptables rules written by kube-proxy in last sync")
-        tool = "nftables" if mode == "nftables" else "iptables"
-        what = "nftables_sync" if tool == "nftables" else "iptables_restore"
-        self.failures = _counter(f"{what}_failures_total", f"Cumulative proxy {what.replace('_', ' ')} failures")
+        self.restore_failures = _counter(
+            "iptables_restore_failures_total", "Cumulative proxy iptables restore failures"
+        )
+        self.sync_failures = _counter("nftables_sync_failures_total", "Cumulative proxy nftables sync failures")
         about = "Cumulative proxy iptables partial restore failures"
         self.partial_failures = _counter("iptables_partial_restore_failures_total", about)
         about = "Cumulative proxy nftables cleanup failures"
@@ -57,18 +72,26 @@ class Metrics:
         self.livez = Values("counter", "kubeproxy_proxy_livez_total", "Cumulative proxy livez HTTP status")
         about = "Number of HTTP requests, partitioned by status code, method, and host."
         self.requests = Values("counter", "rest_client_requests_total", about)
+        self._mode = mode
         for metric in (self.endpoints_pending, self.endpoints, self.services_pending, self.services):
             metric.set(0)
 
-    def begin(self, family: Family, mode: str) -> None:
+    def begin(self, family: Family) -> None:
         """Let what has not happened yet be there as a zero."""
-        labels = {"ip_family": family}
-        self.failures.set(0, **labels)
-        (self.cleanup_failures if mode == "nftables" else self.partial_failures).set(0, **labels)
-        self.forgotten.set(0, **labels)
+        failures = self.restore_failures, self.partial_failures, self.sync_failures, self.cleanup_failures
+        for metric in (*failures, self.forgotten):
+            metric.set(0, ip_family=family)
+
+    def refused(self, family: Family, partial: bool) -> None:
+        """The node did not take what a sync gave it."""
+        self.restore_failures.add(ip_family=family)
+        self.sync_failures.add(ip_family=family)
+        if partial:
+            self.partial_failures.add(ip_family=family)
 
     def text(self) -> str:
-        return text([*(m for m in vars(self).values() if isinstance(m, Values | Histogram)), *process(), build()])
+        own = (m for name, m in vars(self).items() if self._mode in _OF.get(name, (self._mode,)))
+        return text([*(m for m in own if isinstance(m, Values | Histogram)), *process(), build()])
 
 
 def build() -> Values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,12 @@ def rules(k: Lab, node: str) -> str:
     return k.node(node).run("iptables-save -t nat", check=True).stdout
 
 
+def figure(k: Lab, name: str) -> float:
+    """A figure of node-2's proxy for IPv4; 0 where there is none."""
+    lines = k.node("node-2").run("curl -s 127.0.0.1:10249/metrics", check=True).stdout.splitlines()
+    return next((float(line.split()[1]) for line in lines if line.startswith(f'{name}{{ip_family="IPv4"}} ')), 0.0)
+
+
 def served(k: Lab) -> None:
     """Wait until both nodes have the rules of both endpoints."""
     for node in ("node-1", "node-2"):
@@ -68,8 +75,11 @@ def test_it_serves_the_cluster(k: Lab) -> None:
 
 def test_changes_reach_it(k: Lab) -> None:
     served(k)
+    synced = figure(k, "kubeproxy_sync_proxy_rules_last_timestamp_seconds")
+    wait_until(lambda: time.time() >= synced + 1, 3, "another second: what was in that of its start does not count")
     k.scale("deployment/web", 3)
     wait_until(lambda: rules(k, "node-2").count('"default/web -> 10.244.') == 3, 30, "the third endpoint")
+    wait_until(lambda: figure(k, "kubeproxy_network_programming_duration_seconds_count") > 0, 10, "its count")
     k.scale("deployment/web", 2)
     wait_until(lambda: rules(k, "node-2").count('"default/web -> 10.244.') == 2, 30, "its end")
     k.node("node-2").run("iptables -t nat -F KUBE-SERVICES", check=True)

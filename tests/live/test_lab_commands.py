@@ -156,7 +156,15 @@ def test_up_refuses_what_makes_no_sense() -> None:
         assert "Traceback" not in done.stderr
 
 
-WRONG = [(), ("down",), ("up", "--nodes", "three"), ("up", "--node-count=3"), ("doctor", "me")]
+WRONG = [
+    (),
+    ("down",),
+    ("up", "--nodes", "three"),
+    ("up", "--node-count=3"),
+    ("doctor", "me"),
+    ("bench", "start", "connect"),
+    ("bench", "proxy", "everything"),
+]
 
 
 @pytest.mark.parametrize("words", WRONG)

@@ -42,9 +42,10 @@ CLIENT = {
     "metadata": {"name": "client", "labels": {"app": "client"}},
     "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "agnhost"}]},
 }
+HEAVY = deployment("heavy", 1, **{"labkit.dev/ipvs-weight": "3"})
+HEAVY["spec"]["template"]["spec"]["nodeName"] = "node-3"  # where addresses are the highest
 OBJECTS = [
     CLIENT,
-    deployment("heavy", 1, **{"labkit.dev/ipvs-weight": "3"}),
     deployment("light", 2),
     service("web", 30080),
     service("near", 30081, externalTrafficPolicy="Local"),
@@ -57,6 +58,8 @@ OBJECTS = [
 def k(sandbox: str) -> Iterator[Lab]:
     with lab.start(name="ipvs", proxy_mode="ipvs", proxy_config={"ipvs": {"scheduler": "wrr"}}) as started:
         started.apply(OBJECTS)
+        started.wait()
+        started.apply([HEAVY])  # later, so that it is the first in the kernel's lists, which are not sorted
         started.wait()
         yield started
 

@@ -116,7 +116,7 @@ async def test_a_refused_line_is_named_and_the_rest_is_in_force(variant: str) ->
     assert bed.told == [["shop/wrong:http"]]
     state = bed.proxy.state()["families"]["IPv4"]
     assert "70000" in state["refused"]["shop/wrong:http/tcp"]
-    assert bed.proxy.metrics.failures.get(ip_family="IPv4") >= 1
+    assert bed.proxy.metrics.restore_failures.get(ip_family="IPv4") >= 1
 
     await bed.change(service("dddd"), slice_of("dddd", "10.244.1.6", "10.244.1.7"))
     assert '"shop/dddd:http cluster IP"' in bed.rules and "wrong" not in bed.rules
@@ -138,7 +138,7 @@ async def test_a_node_that_takes_nothing_is_late_until_it_does(variant: str) -> 
     iptables.restore(bed.path, f"*nat\n:MINE - [0:0]\n-A MINE -j {chain}\nCOMMIT\n", bed.variant)
     await bed.change(service("a"), slice_of("a", "10.244.1.5"), gone=True)
     assert "Failed to execute iptables-restore" in bed.log
-    assert bed.proxy.metrics.failures.get(ip_family="IPv4") >= 1
+    assert bed.proxy.metrics.restore_failures.get(ip_family="IPv4") >= 1
     iptables.restore(bed.path, "*nat\n-F MINE\n-X MINE\nCOMMIT\n", bed.variant)
     await bed.change(service("bb"), slice_of("bb", "10.244.1.6"))
     assert '"shop/bb:http cluster IP"' in bed.rules

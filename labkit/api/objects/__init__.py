@@ -14,6 +14,7 @@ import msgspec
 
 from labkit.api.objects.cluster import Namespace, Node, NodeAddress, NodeSpec, NodeStatus, ServiceAccount
 from labkit.api.objects.endpoints import (
+    TRIGGER_TIME,
     Endpoint,
     EndpointAddress,
     EndpointConditions,
@@ -101,6 +102,7 @@ from labkit.api.objects.workload import (
 
 __all__ = [
     "KINDS",
+    "TRIGGER_TIME",
     "Base",
     "ClientIPConfig",
     "Condition",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from labkit.api.objects.meta import Base, Object
 
+TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
+"""Annotation: when what an object's last change follows happened."""
+
 
 class TargetRef(Base, frozen=True):
     kind: str = ""

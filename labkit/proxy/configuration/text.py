@@ -15,6 +15,7 @@ import msgspec
 
 from labkit.api import yamltext
 from labkit.errors import LabError
+from labkit.proxy import klog
 from labkit.proxy.configuration.duration import Duration, parse
 from labkit.proxy.configuration.fields import GROUP_VERSION, KIND, Ebpf, KubeProxyConfiguration
 
@@ -30,6 +31,13 @@ class ConfigError(LabError):
 
 def read(text: str) -> tuple[KubeProxyConfiguration, list[str]]:
     """The configuration, and what a strict decoder says against the text. Raises `ConfigError`."""
+    value, twice = values(text)
+    config, unknown = convert(value)
+    return config, [*twice, *unknown]
+
+
+def values(text: str) -> tuple[dict[str, Any], list[str]]:
+    """The text as plain values, and what is in it twice. Raises `ConfigError`."""
     documents, problems = yamltext.parse(text)
     twice = [f"line {p.line}: {p.message}" for p in problems if TWICE in p.message]
     fatal = [str(p) for p in problems if TWICE not in p.message]
@@ -39,12 +47,11 @@ def read(text: str) -> tuple[KubeProxyConfiguration, list[str]]:
     if not isinstance(value, dict):
         raise _undecodable(f"json: cannot unmarshal {_word(value)} into Go value of type struct")
     _of_our_kind(value)
-    config, unknown = convert(value)
-    return config, [*twice, *unknown]
+    return value, twice
 
 
 def convert(value: Mapping[str, Any]) -> tuple[KubeProxyConfiguration, list[str]]:
-    """The same from values; fields that nobody knows are left out and named. Raises `ConfigError`."""
+    """A configuration from plain values; fields that nobody knows are left out and named. Raises `ConfigError`."""
     unknown = [f'unknown field "{name}"' for name in _unknown(value, KubeProxyConfiguration, "")]
     try:
         made = msgspec.convert(_without_nulls(value), KubeProxyConfiguration, dec_hook=_decode, strict=True)
@@ -58,8 +65,16 @@ def strict(complaints: list[str]) -> str:
     return f"strict decoding error: {', '.join(complaints)}"
 
 
-def builtins(config: KubeProxyConfiguration) -> dict[str, Any]:
-    """As plain values in the order of their names, as Go's encoder writes them."""
+def lenient(complaints: list[str]) -> tuple[str, str, str, dict[str, Any]]:
+    """What kube-proxy logs of them: level, place, message, facts."""
+    return klog.INFO, "options.go:541", "Using lenient decoding as strict decoding failed", {"err": strict(complaints)}
+
+
+def builtins(config: KubeProxyConfiguration, said: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """As plain values in the order of their names, as Go's encoder writes them.
+
+    said: what the configuration was converted from; the fields of it that nobody knows are kept, at the end
+    """
     made: dict[str, Any] = msgspec.to_builtins(config, enc_hook=str, order="sorted")
     for name in _OMITTED:
         if not made[name]:
@@ -75,14 +90,25 @@ def builtins(config: KubeProxyConfiguration) -> dict[str, Any]:
             if not part[name]:
                 del part[name]
     client["qps"] = int(client["qps"]) if client["qps"] == int(client["qps"]) else client["qps"]
+    if said:
+        _keep_unknown(made, said, KubeProxyConfiguration)
     return made
 
 
-def written(config: KubeProxyConfiguration) -> str:
-    """As YAML, as `--write-config-to` writes it."""
+def written(config: KubeProxyConfiguration, said: Mapping[str, Any] | None = None) -> str:
+    """As YAML, as `--write-config-to` writes it; `said` as in `builtins`."""
     import yaml
 
-    return str(yaml.safe_dump(builtins(config), default_flow_style=False, sort_keys=True))
+    return str(yaml.safe_dump(builtins(config, said), default_flow_style=False, sort_keys=True))
+
+
+def _keep_unknown(made: dict[str, Any], said: Mapping[str, Any], kind: type) -> None:
+    fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
+    for name, below in said.items():
+        if name not in fields:
+            made[str(name)] = below
+        elif isinstance(below, Mapping) and isinstance(made.get(name), dict) and _is_struct(fields[name]):
+            _keep_unknown(made[name], below, fields[name])
 
 
 def _of_our_kind(value: Mapping[str, Any]) -> None:
@@ -120,12 +146,16 @@ def _unknown(value: Any, kind: type, path: str) -> Iterator[str]:
         at = f"{path}.{name}" if path else str(name)
         if name not in fields:
             yield at
-        elif isinstance(wanted := fields[name], type) and issubclass(wanted, msgspec.Struct):
+        elif _is_struct(wanted := fields[name]):
             yield from _unknown(below, wanted, at)
         elif isinstance(below, list):
-            inner = next((t for t in get_args(wanted) if isinstance(t, type) and issubclass(t, msgspec.Struct)), None)
+            inner = next((t for t in get_args(wanted) if _is_struct(t)), None)
             for index, each in enumerate(below if inner else ()):
                 yield from _unknown(each, inner or kind, f"{at}[{index}]")
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _in_go(message: str, value: Any) -> str:

@@ -28,10 +28,22 @@ def test_a_mode_a_dict_a_file_or_a_text(tmp_path: Path) -> None:
         assert (made["mode"], made["iptables"]["minSyncPeriod"]) == ("userspace", "2s")
 
 
+def test_fields_that_nobody_knows_are_warned_of_and_kept() -> None:
+    text = f"{TEXT}ipvs: {{sheduler: wrr}}\nmode: userspace\n"
+    with pytest.warns(UserWarning) as warned:
+        made = configuration("", text)
+    (said,) = [str(w.message) for w in warned]
+    assert said == (
+        'proxy_config: strict decoding error: line 7: key "mode" already set in map, unknown field "ipvs.sheduler"'
+    )
+    assert (made["ipvs"]["sheduler"], made["ipvs"]["scheduler"]) == ("wrr", "")
+    with pytest.warns(UserWarning, match='unknown field "iptable"'):
+        assert configuration("", {"iptable": {}})["iptable"] == {}
+
+
 @pytest.mark.parametrize(
     ("mode", "config", "said"),
     [
-        ("", {"iptable": {}}, 'strict decoding error: unknown field "iptable"'),
         ("", {"mode": 5}, "cannot unmarshal number into Go struct field KubeProxyConfiguration.mode of type string"),
         ("", {"iptables": {"masqueradeBit": 99}}, "MasqueradeBit: Invalid value: 99: must be within the range [0, 31]"),
         ("userspace", {"mode": "iptables"}, "proxy_mode is 'userspace', and proxy_config says 'iptables'"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from labkit.proxy.configuration.defaults import completed
 from labkit.proxy.configuration.fields import IPVS, IPTables, KubeProxyConfiguration
-from labkit.proxy.configuration.text import ConfigError, builtins, read, strict, written
+from labkit.proxy.configuration.text import ConfigError, builtins, lenient, read, strict, values, written
 
 HEAD = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
 
@@ -56,6 +56,11 @@ def test_what_nobody_knows_is_named_and_left_out() -> None:
         'strict decoding error: line 6: key "mode" already set in map, unknown field "ipvs.sheduler", '
         'unknown field "clusterCidr"'
     )
+    kept = yaml.safe_load(written(config, values(text)[0]))
+    assert (kept["ipvs"]["sheduler"], kept["clusterCidr"]) == ("wrr", "10.0.0.0/8")
+    _, again = read(yaml.safe_dump(kept))
+    assert set(again) == {'unknown field "ipvs.sheduler"', 'unknown field "clusterCidr"'}
+    assert lenient(again)[1:3] == ("options.go:541", "Using lenient decoding as strict decoding failed")
 
 
 @pytest.mark.parametrize(
