@@ -10,12 +10,13 @@ from ebpf_bed import ask
 from ebpf_service import FOUR, answering, refused, started, view
 from inside import in_sandbox
 
-from labkit.errors import RuleError
-from labkit.linux import netns
+from labkit.errors import MissingFeature, RuleError
+from labkit.linux import netns, sock_diag
 from labkit.linux.bpf import Loaded
 from labkit.proxy.ebpf import PINS, layout
 from labkit.proxy.ebpf.image import image
 from labkit.proxy.ebpf.maps import MAPS
+from labkit.proxy.ebpf.mode import UNTERMINATED
 
 pytestmark = pytest.mark.sandbox("uml")  # the one kind whose kernel lets programs be loaded wherever the tests run
 
@@ -123,6 +124,36 @@ async def test_a_connection_stays_with_an_endpoint_that_terminates_and_new_ones_
             assert await answering(bed.world, NODE_PORT, 12, "UDP") == {f"{A}:8080"}
             await bed.mode.sync(view(A), None)
             assert await asked() == f"{A}:8080"
+
+
+@in_sandbox
+async def test_a_udp_client_of_an_endpoint_that_goes_is_told_or_the_log_says_why_not() -> None:
+    async with started() as bed:
+        loop, said = asyncio.get_running_loop(), list[str]()
+        bed.mode.say = lambda level, place, message, facts: said.append(message)
+        await bed.mode.sync(view(A), None)
+        await bed.mode.sync(view(B), None)
+        assert said == []  # nobody talked to it
+        with netns.socket_in(bed.pods, socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as client:
+            client.connect(CLUSTER)
+            client.send(b"?")
+            async with asyncio.timeout(5):
+                assert (await loop.sock_recv(client, 100)).decode().startswith(B)
+            await bed.mode.sync(view(A, B, going=B), None)
+            assert said == []  # its connections may go on as long as it terminates
+            client.send(b"?")
+            assert (await loop.sock_recv(client, 100)).decode().startswith(B)
+            await bed.mode.sync(view(A), None)
+            try:
+                sock_diag.destroys(bed.node)
+            except MissingFeature:
+                assert said == [UNTERMINATED]
+            else:
+                with pytest.raises(ConnectionAbortedError):
+                    client.recv(100)
+                client.connect(CLUSTER)
+                client.send(b"?")
+                assert (await loop.sock_recv(client, 100)).decode().startswith(A)
 
 
 @in_sandbox

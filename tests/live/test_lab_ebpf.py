@@ -11,6 +11,7 @@ from labs import BOOKINFO, errors
 
 from labkit import lab
 from labkit.lab import Lab
+from labkit.proxy.ebpf.mode import UNTERMINATED
 
 pytestmark = pytest.mark.sandbox("uml")  # the kernel whose root may load eBPF programs, wherever the tests run
 
@@ -29,6 +30,17 @@ for family, shown in asked:
         udp.settimeout(5)
         udp.sendto(b"hostname", (shown, port + 1))
         print(*udp.recvfrom(100)[1][:2])
+"""
+
+HOLD = """
+import os, socket, sys, time
+held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(40)]
+for client in held:
+    client.connect((sys.argv[1], 81))
+if os.fork() == 0:
+    for number in range(3):
+        os.close(number)
+    time.sleep(60)
 """
 
 
@@ -188,8 +200,11 @@ def test_endpoints_come_and_go(k: Lab) -> None:
     k.apply([pod("web-c", "web", "node-3")])
     k.wait()
     assert set(k.pod("client").get("http://web/hostname", n=30)["body"]) == {"web-a", "web-b", "web-c"}
+    k.pod("client").run(["python3", "-c", HOLD, k.get("svc/web")["spec"]["clusterIP"]], check=True)
     k.delete("pod/web-c")
     k.wait()
+    assert UNTERMINATED in k.node("node-1").proxy.log  # some of these connections go there: this kernel ends none
+    assert UNTERMINATED not in k.node("node-2").proxy.log
     hits = k.pod("client").get("http://web/hostname", n=30)
     assert (errors(hits), set(hits["body"])) == ([], {"web-a", "web-b"})
 
