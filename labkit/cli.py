@@ -55,10 +55,19 @@ def _parser() -> argparse.ArgumentParser:
         help="start: from nothing to 30 pods and 10 Services that answer; api: the API over TLS, beside etcd; "
         "proxy: thousands of Services in the modes of kube-proxy",
     )
+    bench.add_argument(
+        "part",
+        nargs="?",
+        default="",
+        choices=["", "iptables", "nftables", "connect"],
+        metavar="PART",
+        help="one part of proxy alone: iptables, nftables: Services written and changed; connect: how long it takes to "
+        "connect to the last of 10 to 10,000 Services in each mode",
+    )
     bench.add_argument("--rounds", type=int, default=5, help="how often to repeat (5)")
     bench.add_argument("--sandbox", choices=["namespaces", "uml"], default="namespaces", help="which kind, for start")
     bench.add_argument("--json", action="store_true", help="figures as JSON")
-    bench.set_defaults(run=_bench)
+    bench.set_defaults(run=_bench, wrong=bench.error)
 
     commands.add_parser("kube-proxy", help="the network proxy of a node by itself, with kube-proxy's own flags")
 
@@ -99,6 +108,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
+    if arguments.part and arguments.what != "proxy":
+        arguments.wrong(f"{arguments.what} has no parts, and {arguments.part} is one of proxy")
     from labkit.lab.bench.api import bench_api
     from labkit.lab.bench.proxy import bench_proxy
     from labkit.lab.bench.start import bench_start
@@ -107,7 +118,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         case "api":
             report = bench_api(arguments.rounds)
         case "proxy":
-            report = bench_proxy(arguments.rounds)
+            report = bench_proxy(arguments.rounds, arguments.part)
         case _:
             report = bench_start(arguments.rounds, arguments.sandbox)
     print(report.as_json() if arguments.json else report)

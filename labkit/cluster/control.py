@@ -18,6 +18,7 @@ import msgspec
 
 from labkit.apiserver.duties import Duties
 from labkit.cluster import proxy_settings, subresources
+from labkit.cluster.answers import Answers
 from labkit.cluster.api import PORT, ApiServer, publish
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kept import missing, resume
@@ -150,16 +151,12 @@ class Control:
         # An answer to this comes after DNS has heard of all that was told before.
         waiting = Waiting(plane, lambda: self.roles["dns"].call("synced"))
         self._logs = Logs(plane.store, self.roles)
-        self._questions = Questions(plane.store, datacenter, agents.kubelet, agents.rules, self.roles, self._logs)
-        for each in (
-            plane,
-            waiting,
-            Looking(plane.admission),
-            self._questions,
-            agents.nodes,
-            agents.rules,
-            self._proxies,
-        ):
+        answers = Answers(datacenter.machines, agents.rules, agents.cloud, self.roles["traffic"])
+        self._questions = Questions(
+            plane.store, datacenter, agents.kubelet, agents.rules, answers, self.roles, self._logs
+        )
+        looking = Looking(plane.admission)
+        for each in (plane, waiting, looking, self._questions, agents.nodes, agents.rules, self._proxies):
             self.handlers.update(each.handlers())
         return waiting
 

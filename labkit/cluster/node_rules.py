@@ -88,7 +88,7 @@ class NodeRules:
         for rules in self._masquerades:
             text = diff(None, rules)
             places = self._places.values()
-            await asyncio.gather(*(iptables.apply(p.netns, text, self.variant, rules.family) for p in places))
+            await asyncio.gather(*(iptables.apply(p.netns, [text], self.variant, rules.family) for p in places))
         self._store.watch(["Service", "EndpointSlice", "Node"], self._heard)
         self.following.set()
 
@@ -149,32 +149,9 @@ class NodeRules:
             self._proxies[node].leave(path)
 
     @property
-    def translates_sockets(self) -> bool:
-        """Whether the mode translates addresses before there is a packet: no conntrack table knows of it."""
-        return any(p.translators() for p in self._proxies.values())
-
-    def name_servers(self, place: Place, protocol: str, rows: list[dict[str, Any]]) -> None:
-        """Put into rows of requests which endpoints those went to, where such a mode has chosen it.
-
-        Takes their field "socket" out: its cookie.
-        """
-        asked = [place.node] if place.node else list(self._proxies)
-        delivers = [
-            mode.deliveries() for node in asked if node in self._proxies for mode in self._proxies[node].translators()
-        ]
-        for row in rows:
-            to = (row.pop("socket"), protocol, row["local"], row["remote"])
-            row["server"] = next(filter(None, (deliver(*to) for deliver in delivers)), row["server"])
-
-    async def name_relayed(self, place: Place, protocol: str, rows: list[dict[str, Any]]) -> None:
-        """Put into rows of requests which endpoints those were passed on to, where a process of a node does that."""
-        asked = [place.node] if place.node else list(self._proxies)
-        for proxy in (self._proxies[node] for node in asked if node in self._proxies):
-            for mode in proxy.relays():
-                found = [row for row in rows if row["local"] and row["server"]]
-                ends = await mode.relayed(protocol, [(row["local"], row["server"]) for row in found])
-                for row, end in zip(found, ends, strict=True):
-                    row["server"] = end or row["server"]
+    def proxies(self) -> Mapping[str, KubeProxy]:
+        """The lab's own, by node."""
+        return self._proxies
 
     def state(self, node: str) -> Mapping[str, Any]:
         return self._proxy(node).state()

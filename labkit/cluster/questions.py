@@ -9,6 +9,7 @@ import msgspec
 
 from labkit.api.objects import Pod
 from labkit.apiserver.duties import LogOptions
+from labkit.cluster.answers import Answers
 from labkit.cluster.datacenter import DataCenter
 from labkit.cluster.kubelet import Kubelet
 from labkit.cluster.logs import Logs
@@ -28,6 +29,7 @@ class Questions:
         datacenter: DataCenter,
         kubelet: Kubelet,
         rules: NodeRules,
+        answers: Answers,
         roles: Mapping[str, Peer],
         logs: Logs,
     ) -> None:
@@ -35,6 +37,7 @@ class Questions:
         self._datacenter = datacenter
         self._kubelet = kubelet
         self._rules = rules
+        self._answers = answers
         self._roles = roles
         self._logs = logs
 
@@ -82,13 +85,13 @@ class Questions:
             "request",
             place=msgspec.to_builtins(place),
             nat=self._translators(place),
+            machines=self._answers.machines,
+            balanced=self._answers.balanced,
             url=url,
-            cookies=self._rules.translates_sockets,
+            cookies=self._answers.by_socket,
             **options,
         )
-        if self._rules.translates_sockets:
-            self._rules.name_servers(place, protocol, rows)
-        await self._rules.name_relayed(place, protocol, rows)
+        await self._answers.name(place, protocol, rows)
         answering = self._by_address()
         for row in rows:
             pod = answering.get((row["server"] or "").rpartition(":")[0].strip("[]"))

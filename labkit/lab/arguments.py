@@ -14,10 +14,9 @@ CNI = ("ptp", "bridge")
 IPTABLES = ("nft", "legacy")
 PROXY_MODES = ("iptables", "nftables", "ipvs", "ebpf", "userspace", "kernelspace")
 MODE_NEEDS = {"nftables": ("nftables",), "ipvs": ("ipvs", "ipset"), "ebpf": ("ebpf-cgroup", "ebpf-tc")}
-MOST_IN_EBPF = 64  # programs of one kind that Linux takes for a cgroup: each node has one (BPF_CGROUP_MAX_PROGS)
+MOST_IN_EBPF = 64  # programs of one kind for a cgroup (BPF_CGROUP_MAX_PROGS): each node has one for each family
 SANDBOXES = ("auto", "namespaces", "uml")
 MEMORY = (128, 65536)
-IPV4_ONLY = ("ebpf",)
 FAMILIES = (("IPv4",), ("IPv4", "IPv6"))
 PACE = (1, 20)
 LINK = ("bw", "delay", "jitter", "loss", "max_queue_size")
@@ -36,8 +35,6 @@ def check(nodes: int, zones: Sequence[str], cni: str, proxy_mode: str, iptables:
         raise LabError(f"cni is {cni!r}: choose one of {', '.join(CNI)}")
     if proxy_mode not in PROXY_MODES:
         raise LabError(f"proxy_mode is {proxy_mode!r}: choose one of {', '.join(PROXY_MODES)}")
-    if proxy_mode == "ebpf" and nodes > MOST_IN_EBPF:
-        raise LabError(f"nodes is {nodes}: in ebpf mode choose from 1 to {MOST_IN_EBPF}")
     if iptables and iptables not in IPTABLES:
         raise LabError(f"iptables is {iptables!r}: choose one of {', '.join(IPTABLES)}, or leave it out")
     for name, value in link.items():
@@ -66,12 +63,13 @@ def check_pace(pace: float) -> None:
         raise LabError(f"pace is {pace!r}: a number from {slowest} (real) to {quickest} is wanted")
 
 
-def check_families(families: Sequence[str], proxy_mode: str) -> None:
+def check_families(families: Sequence[str], proxy_mode: str, nodes: int) -> None:
     """Raise `LabError` as `check` does."""
     if tuple(families) not in FAMILIES:
         raise LabError(f"ip_families is {families!r}: choose ('IPv4',) or ('IPv4', 'IPv6')")
-    if "IPv6" in families and proxy_mode in IPV4_ONLY:
-        raise LabError(f"ip_families is {families!r}: proxy_mode {proxy_mode!r} serves IPv4 only; choose another one")
+    most = MOST_IN_EBPF // len(families)
+    if proxy_mode == "ebpf" and nodes > most:
+        raise LabError(f"nodes is {nodes}: in ebpf mode with {' and '.join(families)} choose from 1 to {most}")
 
 
 def port_range(text: str) -> tuple[int, int]:

@@ -28,7 +28,7 @@ def serving(service: Mapping[str, Any], servers: Iterable[VirtualServer], sets: 
         protocol, ip, port = one.key
         if (ip in addresses and (protocol, port) in ports) or (protocol, port) in numbers:
             rows.append(_row("ipvs", one.name, 0, f"-A {one.settings}"))
-            rows += [_row("ipvs", one.name, n, one.added(real)) for n, real in enumerate(one.servers, 1)]
+            rows += [_row("ipvs", one.name, n, one.added(real)) for n, real in enumerate(one.listed, 1)]
 
     def named(name: str, element: Element) -> bool:
         """Sets of ports alone have no protocol in them, but in their names."""

@@ -78,7 +78,7 @@ def start(
     proxy_mode = str(told.get("mode") or "iptables")
     arguments.check(nodes, zones, cni, proxy_mode, iptables, link)
     arguments.check_pace(pace)
-    arguments.check_families(ip_families, proxy_mode)
+    arguments.check_families(ip_families, proxy_mode, nodes)
     program = proxying.program(kube_proxy)
     node_ports = arguments.port_range(service_node_port_range)
     arguments.check_sandbox(wanted, memory, needs)
@@ -86,6 +86,8 @@ def start(
         from labkit.proxy.ebpf.image import image
 
         image()  # compiled where it can be kept, and what is missing for it is said, before anything is started
+        if "IPv6" in ip_families:
+            image("IPv6")
     if earlier := _open.pop(name, None):
         earlier.close()
     kept = str(state.folder(name)) if keep else ""

@@ -25,6 +25,7 @@ from labkit.sandbox import syscalls
 POINTS = {"ingress": 1, "egress": 2}  # enum bpf_tc_attach_point
 _BOTH = 3
 _REPLACE = 1  # BPF_TC_F_REPLACE
+PRIORITIES = (1, 2)  # that objects may take on an interface; a program that says TC_ACT_UNSPEC leaves it to the next
 _HASH_OF_MAPS = 13  # enum bpf_map_type
 _NETNS_COOKIE = 71  # SO_NETNS_COOKIE, Linux 5.14
 
@@ -44,7 +45,7 @@ class Loaded:
         }
         self._pins: Path | None = None
         self._links: list[int] = []
-        self._filters: list[tuple[str, Hook]] = []
+        self._filters: list[tuple[str, Hook, int]] = []
 
     def attach_cgroup(self, directory: str, *programs: str) -> None:
         """Run programs for the sockets of a cgroup and of all below it, beside others that do so already."""
@@ -57,29 +58,32 @@ class Loaded:
         finally:
             os.close(cgroup)
 
-    def attach_interface(self, path: str, name: str, programs: Mapping[str, str]) -> None:
-        """Run programs for what an interface of the namespace at `path` receives ("ingress") or sends ("egress")."""
+    def attach_interface(self, path: str, name: str, programs: Mapping[str, str], priority: int = 1) -> None:
+        """Run programs for what an interface of the namespace at `path` receives ("ingress") or sends ("egress").
+
+        priority: one of PRIORITIES, in whose order the objects of an interface have their turn
+        """
         with netns.entered(path):
             index = socket.if_nametoindex(name)
-            both = Hook(ctypes.sizeof(Hook), index, _BOTH)
-            if (result := library().bpf_tc_hook_create(both)) != -errno.EEXIST:
+            if (result := library().bpf_tc_hook_create(_hook(index, _BOTH))) != -errno.EEXIST:
                 check(result, f"add the qdisc clsact to {name}")
-            self._filters.append((path, both))
             for point, program in programs.items():
-                hook = Hook(ctypes.sizeof(Hook), index, POINTS[point])
-                fd = self._programs[program].fd
-                what = Filter(size=ctypes.sizeof(Filter), program=fd, flags=_REPLACE, handle=1, priority=1)
+                hook = _hook(index, POINTS[point])
+                self._filters.append((path, hook, priority))
+                what = _filter(priority)
+                what.program, what.flags = self._programs[program].fd, _REPLACE
                 check(library().bpf_tc_attach(hook, what), f"attach the eBPF program {program} to {name}")
 
-    def pin(self, folder: Path) -> None:
-        """Let others open the maps by their names in `folder`, until `close`; its parent holds such folders only."""
-        if not folder.parent.is_mount():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            syscalls.mount("none", str(folder.parent), "bpf")
-        folder.mkdir()
-        self._pins = folder
+    def pin(self, root: Path, folder: str) -> None:
+        """Let others open the maps by name in a folder below `root`, which has such folders only, until `close`."""
+        if not root.is_mount():
+            root.mkdir(parents=True, exist_ok=True)
+            syscalls.mount("none", str(root), "bpf")
+        pins = root / folder
+        pins.mkdir(parents=True)
+        self._pins = pins
         for each, about in self.maps.items():
-            check(library().bpf_obj_pin(about.fd, str(folder / each).encode()), f"pin the map {each}")
+            check(library().bpf_obj_pin(about.fd, str(pins / each).encode()), f"pin the map {each}")
 
     def close(self) -> None:
         """Take the programs and the maps away."""
@@ -87,14 +91,32 @@ class Loaded:
             for pin in self._pins.iterdir():
                 pin.unlink()
             self._pins.rmdir()
+            if not any(self._pins.parent.iterdir()):
+                self._pins.parent.rmdir()
             self._pins = None
-        for path, hook in self._filters:
+        for path, hook, priority in self._filters:
             with netns.entered(path):
-                library().bpf_tc_hook_destroy(hook)
+                library().bpf_tc_detach(hook, _filter(priority))
+                if not _in_use(hook.ifindex):
+                    library().bpf_tc_hook_destroy(_hook(hook.ifindex, _BOTH))
         fds = [*self._links, *(p.fd for p in self._programs.values()), *(m.fd for m in self.maps.values())]
         self._filters, self._links, self._programs, self.maps = [], [], {}, {}
         for fd in fds:
             os.close(fd)
+
+
+def _hook(index: int, point: int) -> Hook:
+    return Hook(ctypes.sizeof(Hook), index, point)
+
+
+def _filter(priority: int) -> Filter:
+    return Filter(size=ctypes.sizeof(Filter), handle=1, priority=priority)
+
+
+def _in_use(index: int) -> bool:
+    """Whether the interface has a program of any object."""
+    hooks = [_hook(index, point) for point in POINTS.values()]
+    return any(library().bpf_tc_query(hook, _filter(priority)) == 0 for hook in hooks for priority in PRIORITIES)
 
 
 def cookie(path: str) -> int:

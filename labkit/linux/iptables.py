@@ -9,9 +9,13 @@ import asyncio
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
+from queue import SimpleQueue
+from tempfile import TemporaryFile
+from typing import IO, cast
 
 from labkit.errors import RuleError
 from labkit.linux import netns
@@ -20,6 +24,8 @@ from labkit.net.rules import Family
 BIN = Path("/run/labkit/bin")
 _PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 _LINE = re.compile(r"line:? (\d+)")
+PIECE = 1 << 16
+"""Characters of restore text that are handed over at once: what a pipe holds."""
 PROBE = """*nat
 :LABKIT-PROBE - [0:0]
 -A LABKIT-PROBE -m comment --comment probe -m statistic --mode random --probability 0.5 -j MASQUERADE --random-fully
@@ -87,40 +93,78 @@ def provide(variant: Variant) -> None:
                 (BIN / f"{family}{tool}").symlink_to(program)
 
 
-def restore(path: str, text: str, variant: Variant, family: Family = "IPv4") -> None:
-    """Feed `text` to iptables-restore in the namespace at `path`, keeping rules that it does not mention.
+def restore(path: str, text: str | Iterable[str], variant: Variant, family: Family = "IPv4") -> None:
+    """Feed `text`, whole or in parts, to iptables-restore in the namespace at `path`, keeping rules that it does not
+    mention.
 
     Each `*table … COMMIT` of it takes effect as a whole or not at all. Raises `RuleError` with the refused line.
     """
     command = [variant.command("restore", family), "--noflush", "--wait"]
-    result = _run(path, command, text)
-    if result.returncode:
-        raise _refusal(path, command[0], text, result.stderr.strip())
+    fed: list[str] = []
+    with TemporaryFile() as said, _started(path, command, subprocess.DEVNULL, said) as process:
+        pipe = cast(IO[bytes], process.stdin)
+        with suppress(BrokenPipeError):  # it ends at the first line that it refuses
+            for part in [text] if isinstance(text, str) else text:
+                fed.append(part)
+                pipe.write(part.encode())
+        process.communicate()
+        said.seek(0)
+        stderr = said.read().decode().strip()
+    if process.returncode:
+        raise _refusal(path, command[0], "".join(fed), stderr)
 
 
 def save(path: str, variant: Variant, table: str = "", family: Family = "IPv4") -> str:
     """What iptables-save prints for one table, or for all. Raises `RuleError` where it fails."""
     command = [variant.command("save", family), *(["-t", table] if table else [])]
-    result = _run(path, command, "")
-    if result.returncode:
-        raise RuleError(f"{command[0]} in {path} failed: {result.stderr.strip()}")
-    return result.stdout
+    with _started(path, command, subprocess.PIPE, subprocess.PIPE) as process:
+        saved, said = process.communicate()
+    if process.returncode:
+        raise RuleError(f"{command[0]} in {path} failed: {said.decode().strip()}")
+    return saved.decode()
 
 
-async def apply(path: str, text: str, variant: Variant, family: Family = "IPv4") -> None:
-    """`restore` in a thread of its own, so that several nodes are served side by side. Empty text starts nothing."""
-    if text:
-        await asyncio.to_thread(restore, path, text, variant, family)
+async def apply(path: str, parts: Iterable[str], variant: Variant, family: Family = "IPv4") -> str:
+    """`restore` in a thread of its own, so that several nodes are served side by side, and the first parts of a long
+    text are in work while the next are made. Returns the text; where it is empty, nothing is started.
+    """
+    feed: SimpleQueue[str] = SimpleQueue()
+    restored, whole = None, list[str]()
+    try:
+        for text in _pieces(parts):
+            feed.put(text)
+            whole.append(text)
+            if restored is None:
+                rest = iter(feed.get, "")
+                restored = asyncio.get_running_loop().run_in_executor(None, restore, path, rest, variant, family)
+    finally:
+        feed.put("")
+        if restored is not None:
+            await restored
+    return "".join(whole)
 
 
-def _run(path: str, command: list[str], text: str) -> subprocess.CompletedProcess[str]:
+def _pieces(parts: Iterable[str]) -> Iterator[str]:
+    """Parts put together, so that it pays to wake a thread for them."""
+    piece, size = list[str](), 0
+    for part in parts:
+        piece.append(part)
+        size += len(part)
+        if size >= PIECE:
+            yield "".join(piece)
+            piece, size = [], 0
+    if size:
+        yield "".join(piece)
+
+
+def _started(path: str, command: list[str], out: int, err: int | IO[bytes]) -> subprocess.Popen[bytes]:
     """Start in the namespace of this thread: cheaper than nsenter, and no copy of this process is made (vfork)."""
     program = shutil.which(command[0], path=_PATH)
     if program is None:
         raise RuleError(f"{command[0]} is not installed: install iptables", command=command[0])
     with netns.entered(path):
-        return subprocess.run(
-            [program, *command[1:]], input=text, capture_output=True, text=True, check=False, env={"PATH": _PATH}
+        return subprocess.Popen(
+            [program, *command[1:]], stdin=subprocess.PIPE, stdout=out, stderr=err, env={"PATH": _PATH}
         )
 
 

@@ -63,6 +63,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "bpf_tc_hook_create": (_I, [_HOOK]),
     "bpf_tc_hook_destroy": (_I, [_HOOK]),
     "bpf_tc_attach": (_I, [_HOOK, ctypes.POINTER(Filter)]),
+    "bpf_tc_detach": (_I, [_HOOK, ctypes.POINTER(Filter)]),
+    "bpf_tc_query": (_I, [_HOOK, ctypes.POINTER(Filter)]),
     "bpf_map_create": (_I, [_I, _S, _U, _U, _U, _P]),
     "bpf_map_update_elem": (_I, [_FD, _S, _S, ctypes.c_uint64]),
     "bpf_map_lookup_elem": (_I, [_FD, _S, _P]),

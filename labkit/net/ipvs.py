@@ -5,6 +5,8 @@ VirtualServer 10.96.0.10:80 tcp rr  ->  RealServer 10.244.1.5:8080 weight 1, Rea
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import msgspec
 
 from labkit.net.packet import endpoint
@@ -62,7 +64,19 @@ class VirtualServer(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """The service and its servers as `ipvsadm-save -n` prints them."""
-        return "".join(f"{line}\n" for line in (f"-A {self.settings}", *map(self.added, self.servers)))
+        return "".join(f"{line}\n" for line in (f"-A {self.settings}", *map(self.added, self.listed)))
+
+    @property
+    def listed(self) -> tuple[RealServer, ...]:
+        """The servers in the order in which ipvsadm prints them, whichever the kernel's list has: by address and port.
+
+        Source: ipvsadm, libipvs/libipvs.c (`ipvs_cmp_dests`).
+        """
+        return tuple(sorted(self.servers, key=lambda s: (ip_address(s.ip).packed, s.port)))
+
+    def number(self, server: RealServer) -> int:
+        """Which line of that it is, from 1."""
+        return self.listed.index(server) + 1
 
     @property
     def settings(self) -> str:

@@ -11,16 +11,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
+from operator import itemgetter
 
 from labkit.net.rules import Family, Rule, Ruleset, ruleset
 from labkit.proxy.model import PortKey
-from labkit.proxy.restore import diff, filled, transactions
+from labkit.proxy.restore import diff, filled, removed, transactions
 
 Place = tuple[str, str]
 """Table and chain."""
 Block = Mapping[Place, Sequence[str]]
 """The rules of one Service port, each without the `-A CHAIN ` before it."""
-Lines = list[list[str]]
+Group = tuple[str, list[str]]
+"""A table, and lines of restore text that belong together."""
 _AFTER = 1 << 30
 
 
@@ -55,70 +57,78 @@ class Chains:
         return ruleset(tables, self._family)
 
     def replace(self, blocks: Mapping[PortKey, Block | None], batch: int | None) -> str:
-        """Put blocks in the place of those that the ports had (None: the port is gone); the edits as restore text.
+        """Put blocks in the place of those that the ports had (None: the port is gone); the edits as restore text."""
+        return "".join(self.edits(sorted(blocks.items(), key=itemgetter(0)), batch))
+
+    def edits(self, blocks: Iterable[tuple[PortKey, Block | None]], batch: int | None) -> Iterator[str]:
+        """The same in parts, each as soon as its blocks are there, best sorted by port. All have to be taken.
 
         The first call's edits make the frame too. In every transaction's end a chain is there before what jumps to it.
         """
-        start = "" if self._begun else diff(None, self.ruleset(), batch)
-        self._begun = True
-        groups: dict[str, tuple[Lines, Lines, Lines]] = {t: ([], [], []) for t, _ in self._shared}
-        for key in sorted(blocks):
-            block = blocks[key] or {}
-            for table, lines, gone in self._own_edits(self._blocks.get(key, {}), block, batch):
-                groups[table][0].extend(lines)
-                groups[table][2].append(gone)
-            for table, edit in self._edit(key, block):
-                groups[table][1].append(edit)
-            if blocks[key] is None:
+        if not self._begun:
+            self._begun = True
+            yield diff(None, self.ruleset(), batch)
+        yield from transactions(self._changes(blocks, batch), batch)
+
+    def _changes(self, blocks: Iterable[tuple[PortKey, Block | None]], batch: int | None) -> Iterator[Group]:
+        """The ports' own chains first, then what leads to them, at last the chains that go."""
+        edits: dict[str, list[Group]] = {table: [] for table, _ in self._shared}
+        gone: dict[str, list[Group]] = {table: [] for table in edits}
+        last = ""
+        for key, block in blocks:
+            before, after = self._blocks.get(key, {}), block or {}
+            for table, lines in self._own_edits(before, after, batch):
+                last = table
+                yield table, lines
+            for place in {**before, **after} if before else after:
+                if place in self._shared:
+                    edits[place[0]].append((place[0], self._edit(key, place, after.get(place, ()))))
+            left = [place for place in before if place not in after and place not in self._shared]
+            for each in dict.fromkeys(table for table, _ in left):
+                gone[each].append((each, removed([chain for table, chain in left if table == each])))
+            if block is None:
                 self._blocks.pop(key, None)
             else:
                 self._blocks[key] = block
-        return start + "".join(
-            transactions(table, (lines for part in parts for lines in part if lines), batch)
-            for table, parts in groups.items()
-        )
+        # The table that was written last goes on, so that iptables-legacy has to fetch and commit it once.
+        for each in sorted(edits, key=lambda table: table != last):
+            yield from edits[each]
+            yield from gone[each]
 
-    def _own_edits(self, old: Block, new: Block, batch: int | None) -> Iterator[tuple[str, Lines, list[str]]]:
-        """Each table with the lines for the chains of one port that differ, and those for the chains that go."""
-        for table in dict.fromkeys(t for block in (new, old) for t, _ in block):
-            before, after = self._own(old, table), self._own(new, table)
-            lines: list[str] = []
-            for chain, texts in after.items():
-                if before.get(chain) != texts:
-                    lines.append(f":{chain} - [0:0]")
-                    lines += [f"-A {chain} {text}" for text in texts]
-            gone = [f":{chain} - [0:0]" for chain in before.keys() - after.keys()]
-            gone += [f"-X {line[1:].partition(' ')[0]}" for line in gone]
-            if batch is not None and len(lines) > batch:  # its chains do not fit one transaction: leaves first
-                yield table, filled(_rules(before), _rules(after), batch), gone
-            else:
-                yield table, [lines], gone
+    def _own_edits(self, old: Block, new: Block, batch: int | None) -> Iterator[Group]:
+        """The lines for the chains of one port that differ."""
+        changed = [place for place, texts in new.items() if place not in self._shared and old.get(place) != texts]
+        for table in dict.fromkeys(table for table, _ in changed):
+            chains = [chain for t, chain in changed if t == table]
+            lines = [f":{chain} - [0:0]" for chain in chains]
+            for chain in chains:
+                lines += [f"-A {chain} {text}" for text in new[table, chain]]
+            if batch is None or len(lines) <= batch:
+                yield table, lines
+            else:  # its chains do not fit one transaction: leaves first
+                for group in filled(self._own(old, table), self._own(new, table), batch):
+                    yield table, group
 
-    def _own(self, block: Block, table: str) -> dict[str, Sequence[str]]:
-        return {c: texts for (t, c), texts in block.items() if t == table and (t, c) not in self._shared}
+    def _own(self, block: Block, table: str) -> dict[str, tuple[Rule, ...]]:
+        own = {chain: texts for (t, chain), texts in block.items() if t == table and (t, chain) not in self._shared}
+        return {chain: tuple(map(Rule, texts)) for chain, texts in own.items()}
 
-    def _edit(self, key: PortKey, block: Block) -> Iterator[tuple[str, list[str]]]:
-        """Change the port's rules in the shared chains; yields each table with its lines, new rules before old ones."""
-        for (table, chain), rules in self._shared.items():
+    def _edit(self, key: PortKey, place: Place, texts: Sequence[str]) -> list[str]:
+        """Change the port's rules in a shared chain: the lines, new rules before old ones."""
+        chain, rules = place[1], self._shared[place]
+        start = end = len(rules)
+        if rules and rules[-1][0] >= key:
             start, end = bisect_left(rules, (key,)), bisect_left(rules, (key, _AFTER))
-            texts = block.get((table, chain), ())
-            if [text for _, _, text in rules[start:end]] == list(texts):
-                continue
-            at = partial(_place, chain, start, end == len(rules) and start == end)
-            yield (
-                table,
-                [
-                    *(f"{at(i)} {text}" for i, text in enumerate(texts)),
-                    *(f"-D {chain} {start + 1 + len(texts)}" for _ in range(start, end)),
-                ],
-            )
-            rules[start:end] = [(key, i, text) for i, text in enumerate(texts)]
+        if [text for _, _, text in rules[start:end]] == list(texts):
+            return []
+        at = partial(_place, chain, start, end == len(rules) and start == end)
+        rules[start:end] = [(key, i, text) for i, text in enumerate(texts)]
+        return [
+            *(f"{at(i)} {text}" for i, text in enumerate(texts)),
+            *(f"-D {chain} {start + 1 + len(texts)}" for _ in range(start, end)),
+        ]
 
 
 def _place(chain: str, start: int, last: bool, offset: int) -> str:
     """Where a rule goes; at the end of a chain, by the command that need not count."""
     return f"-A {chain}" if last else f"-I {chain} {start + 1 + offset}"
-
-
-def _rules(chains: Mapping[str, Sequence[str]]) -> dict[str, tuple[Rule, ...]]:
-    return {chain: tuple(map(Rule, texts)) for chain, texts in chains.items()}

@@ -13,25 +13,32 @@ _KERNEL_SCALE = 1 << 31  # xt_statistic keeps a probability as a 31-bit fraction
 
 
 class Draft:
-    """Collects rules by table and chain: `tables`, in the order in which kube-proxy's restore text has them."""
+    """Collects rules in `chains`, by table and name, in the order in which they are first named."""
 
     def __init__(self, family: Family) -> None:
         self.family = family
-        self.tables: dict[str, dict[str, list[str]]] = {"mangle": {}, "filter": {}, "nat": {}}
+        self.chains: dict[tuple[str, str], list[str]] = {}
 
     def declare(self, table: str, *chains: str) -> None:
         """Make sure that the chains exist, even without rules."""
         for chain in chains:
-            self.tables[table].setdefault(chain, [])
+            self.chains.setdefault((table, chain), [])
 
     def filter(self, chain: str, *pieces: str) -> None:
-        self._add("filter", chain, pieces)
+        self._add(("filter", chain), pieces)
 
     def nat(self, chain: str, *pieces: str) -> None:
-        self._add("nat", chain, pieces)
+        self._add(("nat", chain), pieces)
 
-    def _add(self, table: str, chain: str, pieces: tuple[str, ...]) -> None:
-        self.tables[table].setdefault(chain, []).append(" ".join(filter(None, pieces)))
+    def tables(self) -> dict[str, dict[str, list[str]]]:
+        """The rules by table and chain."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for (table, chain), texts in self.chains.items():
+            found.setdefault(table, {})[chain] = texts
+        return found
+
+    def _add(self, place: tuple[str, str], pieces: tuple[str, ...]) -> None:
+        self.chains.setdefault(place, []).append(" ".join(filter(None, pieces)))
 
 
 def source(prefix: str) -> str:

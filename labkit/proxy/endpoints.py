@@ -6,7 +6,7 @@ KEP-2433 and KEP-4444 (hints and traffic distribution), KEP-3015 (PreferSameNode
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -46,24 +46,20 @@ def _distinct(backends: Sequence[Backend], node: str) -> Sequence[Backend]:
 
 
 def _cluster(backends: Sequence[Backend], node: str, zone: str) -> tuple[Backend, ...]:
-    ready = [b for b in backends if b.ready]
+    """Hints count only if every ready endpoint has one and one of them names this node, or else this zone.
+
+    So a node that no hint names falls back to all endpoints instead of having none.
+    """
+    ready = tuple(b for b in backends if b.ready)
     if not ready:
         return _usable(backends)
-    return tuple(filter(_preference(ready, node, zone), ready))
+    if all(b.node_hints for b in ready) and (same_node := tuple(b for b in ready if node in b.node_hints)):
+        return same_node
+    if all(b.zone_hints for b in ready) and (same_zone := tuple(b for b in ready if zone in b.zone_hints)):
+        return same_zone
+    return ready
 
 
 def _usable(backends: Sequence[Backend]) -> tuple[Backend, ...]:
     ready = tuple(b for b in backends if b.ready)
     return ready or tuple(b for b in backends if b.serving and b.terminating)
-
-
-def _preference(ready: Sequence[Backend], node: str, zone: str) -> Callable[[Backend], bool]:
-    """Hints count only if every ready endpoint has one and one of them names this node, or else this zone.
-
-    So a node that no hint names falls back to all endpoints instead of having none.
-    """
-    if all(b.node_hints for b in ready) and any(node in b.node_hints for b in ready):
-        return lambda b: node in b.node_hints
-    if all(b.zone_hints for b in ready) and any(zone in b.zone_hints for b in ready):
-        return lambda b: zone in b.zone_hints
-    return lambda b: True

@@ -6,12 +6,14 @@ its rules follow in the same transaction. Chains that nothing needs any more are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from labkit.net.rules import BUILT_IN, Chain, Rule, Ruleset, Table
 
 Chains = Mapping[str, tuple[Rule, ...]]
+PART = 1000
+"""Lines after which a transaction's text is handed out, whole or not."""
 
 
 def diff(previous: Ruleset | None, desired: Ruleset, batch: int | None = None) -> str:
@@ -21,10 +23,12 @@ def diff(previous: Ruleset | None, desired: Ruleset, batch: int | None = None) -
     Then every intermediate state is consistent: chains come after those they jump to, and a chain too long for
     one transaction is edited rule by rule. In built-in chains only the rules of the two rule sets are touched.
     """
-    return "".join(
-        changes(table.name, _chains(previous, table.name), _chains(desired, table.name), batch)
+    groups = (
+        (table.name, group)
         for table in desired.tables
+        for group in _changes(table.name, _chains(previous, table.name), _chains(desired, table.name), batch)
     )
+    return "".join(transactions(groups, batch))
 
 
 def own_part(found: Ruleset, own: Callable[[str], bool]) -> Ruleset:
@@ -47,15 +51,19 @@ def _chains(rules: Ruleset | None, table: str) -> Chains:
     return {c.name: c.rules for c in rules.table(table).chains} if rules else {}
 
 
-def changes(table: str, old: Chains, new: Chains, batch: int | None = None) -> str:
-    """The changes of one table as restore text. Chains that are in neither stay as they are."""
+def _changes(table: str, old: Chains, new: Chains, batch: int | None) -> list[list[str]]:
+    """The lines that change one table, in groups. Chains that are in neither stay as they are."""
     hooks = BUILT_IN[table]
     gone = {c for c in old if c not in new and c not in hooks}
     groups = filled(old, {c: rules for c, rules in new.items() if c not in hooks}, batch)
     groups += [_edit_hook(c, old.get(c, ()), new.get(c, ())) for c in hooks]
     stale = list(reversed(_leaves_first(gone, old)))
-    groups += [[f":{c} - [0:0]", f"-X {c}"] for c in stale]
-    return transactions(table, groups, batch)
+    return groups + [removed([c]) for c in stale]
+
+
+def removed(chains: Sequence[str]) -> list[str]:
+    """The lines that take chains away to which only these themselves jump."""
+    return [f":{chain} - [0:0]" for chain in chains] + [f"-X {chain}" for chain in chains]
 
 
 def filled(old: Chains, new: Chains, batch: int | None) -> list[list[str]]:
@@ -64,9 +72,34 @@ def filled(old: Chains, new: Chains, batch: int | None) -> list[list[str]]:
     return [_fill(c, old.get(c), new[c], batch) for c in _leaves_first(changed, new)]
 
 
-def transactions(table: str, groups: Iterable[list[str]], batch: int | None = None) -> str:
-    """Groups of lines as restore text of one table: in one transaction, or in as many as `batch` makes of them."""
-    return "".join(_transaction(table, lines) for lines in _packed(groups, batch))
+def transactions(groups: Iterable[tuple[str, list[str]]], batch: int | None = None) -> Iterator[str]:
+    """Groups of lines, each with its table, as restore text, in parts that can be fed while the next are made.
+
+    Neighbours of one table share a transaction, as long as it keeps within `batch` lines; only a group longer than
+    that is cut.
+    """
+    table, length, part = "", 0, list[str]()  # of the transaction that is open
+    for name, group in groups:
+        for lines in _cut(group, batch):
+            if table and (name != table or (batch is not None and length + len(lines) > batch)):
+                yield "\n".join([*part, "COMMIT", ""])
+                table = ""
+            elif len(part) > PART:
+                yield "\n".join([*part, ""])
+                part = []
+            if not table:
+                table, length, part = name, 0, [f"*{name}"]
+            length += len(lines)
+            part += lines
+    if table:
+        yield "\n".join([*part, "COMMIT", ""])
+
+
+def _cut(group: list[str], batch: int | None) -> list[list[str]]:
+    """What fits one transaction each."""
+    if batch is None or len(group) <= batch:
+        return [group] if group else []
+    return [group[at : at + batch] for at in range(0, len(group), batch)]
 
 
 def _leaves_first(names: set[str], chains: Chains) -> list[str]:
@@ -114,25 +147,3 @@ def _edit_hook(hook: str, old: tuple[Rule, ...], new: tuple[Rule, ...]) -> list[
     if old == new:
         return []
     return [f"-D {hook} {rule.text}" for rule in old] + [f"-I {hook} {rule.text}" for rule in reversed(new)]
-
-
-def _packed(groups: Iterable[list[str]], batch: int | None) -> Iterator[list[str]]:
-    """Groups of lines put together into transactions; only a group longer than `batch` is cut."""
-    lines: list[str] = []
-    for group in groups:
-        if batch is not None and lines and len(lines) + len(group) > batch:
-            yield lines
-            lines = []
-        lines += group
-        while batch is not None and len(lines) > batch:
-            yield lines[:batch]
-            lines = lines[batch:]
-    if lines:
-        yield lines
-
-
-def _transaction(table: str, lines: list[str]) -> str:
-    """Headers first: a rule may jump to a chain that the same transaction makes."""
-    headers = [line for line in lines if line.startswith(":")]
-    rules = [line for line in lines if not line.startswith(":")]
-    return "\n".join([f"*{table}", *headers, *rules, "COMMIT", ""])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from labkit.linux import iptables
 from labkit.linux.iptables import Variant
@@ -29,17 +29,22 @@ class RuleWriter:
         self._fresh = fresh
         self._known = False
 
-    async def write(self, edits: str, desired: Ruleset | Callable[[], Ruleset], everything: bool = False) -> str:
+    async def write(
+        self, edits: Iterable[str], desired: Ruleset | Callable[[], Ruleset], everything: bool = False
+    ) -> str:
         """Apply the edits that lead to the desired rules, the first ones from nothing; with `everything`, or where it
         is not known what the node has, what is different there instead. Returns what was applied. Raises `RuleError`;
         the next call then looks.
+
+        edits: restore text in parts, all of them taken; the first ones are applied while the next are made
         """
         exact, self._known = self._fresh or (self._known and not everything), False  # unknown while it changes
         self._fresh = False
-        text = edits
         if not exact:
-            text = diff(await self._found(), desired() if callable(desired) else desired, self.batch)
-        await iptables.apply(self._path, text, self._variant, self._family)
+            for _ in edits:
+                pass
+            edits = [diff(await self._found(), desired() if callable(desired) else desired, self.batch)]
+        text = await iptables.apply(self._path, edits, self._variant, self._family)
         self._known = True
         return text
 

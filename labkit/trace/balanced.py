@@ -1,6 +1,7 @@
 """What IPVS did with a connection on a node, as a hit of its own: no rule tracing of netfilter tells of it.
 
-The virtual server is the chain, and the real server that got the connection its rule, as `ipvsadm-save` prints it.
+The virtual server is the chain, and the real server that got the connection its rule, as `ipvsadm-save` prints and
+counts it: the kernel's own list is in the order in which the servers came.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ def _in_turn(groups: Mapping[str, Sequence[Evaluated]]) -> Iterator[Evaluated]:
 def _hit(place: str, flow: Flow, servers: Sequence[VirtualServer]) -> RuleHit | None:
     to, by = flow.original, flow.reply
     virtual = next((s for s in servers if s.key == (to.protocol.lower(), to.dst, to.dport)), None)
-    for number, server in enumerate(virtual.servers if virtual else (), 1):
+    for server in virtual.servers if virtual else ():
         if virtual and (server.ip, server.port) == (by.src, by.sport):
-            return RuleHit(place, TABLE, virtual.name, number, virtual.added(server))
+            return RuleHit(place, TABLE, virtual.name, virtual.number(server), virtual.added(server))
     return None
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.linux.conntrack import Flow
-from labkit.net.packet import Packet, endpoint
+from labkit.net.packet import Packet, endpoint, split_endpoint
 from labkit.net.path import RuleHit
 from labkit.net.place import Place
 from labkit.proxy.ebpf import PINS
@@ -24,6 +24,7 @@ from labkit.trace.rules import Evaluated
 
 if TYPE_CHECKING:
     from labkit.proxy.ebpf.layout import Connection
+    from labkit.proxy.ebpf.maps import Maps
     from labkit.proxy.ebpf.plan import EbpfPlan
 
 _Flows = Mapping[str, Sequence[Flow]]
@@ -32,7 +33,7 @@ _Flows = Mapping[str, Sequence[Flow]]
 def translations(places: Sequence[Place]) -> dict[str, list[Flow]]:
     """The connections from outside that are remembered on those of the places that have such maps."""
     folders = {place.name: Path(PINS, Path(place.netns).name) for place in places}
-    return {name: _flows(folder) for name, folder in folders.items() if folder.is_dir()}
+    return {name: list(_flows(folder)) for name, folder in folders.items() if folder.is_dir()}
 
 
 def with_lookups(
@@ -45,7 +46,7 @@ def with_lookups(
     found: list[Evaluated] = []
     home, wanted = asked.source.node or asked.home, str(asked.row.get("remote") or "")
     if home in translated and wanted != endpoint(packet.dst, packet.dport):
-        found += _lookups(home, "cil_sock4_connect", wanted, Flow(packet, packet.reversed()))
+        found += _lookups(home, "", wanted, Flow(packet, packet.reversed()))
     for place, known in translated.items():
         for flow in flows.get(place, ()):
             if flow in known:
@@ -55,37 +56,46 @@ def with_lookups(
 
 
 def _lookups(place: str, program: str, to: str, flow: Flow) -> Iterator[Evaluated]:
-    """The frontend's first entry, and the one of the endpoint."""
-    from labkit.proxy.ebpf.layout import SERVICES
+    """The frontend's first entry, and the one of the endpoint; without a program: those that a socket's found."""
+    from labkit.proxy.ebpf.maps import maps_for
     from labkit.proxy.ebpf.plan import entries
 
-    plan, protocol = _plan(Path(PINS, place)), flow.original.protocol.lower()
-    ip, _, port = to.rpartition(":")
-    frontend = plan.frontends.get((ip, int(port), protocol)) if port else None
-    if frontend is None:
+    if not to:
         return
-    internal = program == "cil_sock4_connect" and frontend.internal is not None
+    ip, port = split_endpoint(to)
+    maps, protocol = maps_for(ip), flow.original.protocol.lower()
+    plan = _plan(Path(PINS, place), maps)
+    frontend = plan.frontends.get((ip, port, protocol)) if plan else None
+    if plan is None or frontend is None:
+        return
+    internal = not program and frontend.internal is not None
     chosen = (flow.reply.src, flow.reply.sport or 0, protocol)
     backends = frontend.internal or () if internal else frontend.backends
     slots = [0, backends.index(chosen) + 1] if chosen in backends else [0]
     lines = entries(frontend, plan.numbers[frontend.address], internal)
     for slot in slots:
-        yield Evaluated(RuleHit(place, SERVICES, program, slot, " ".join(lines[slot])), "DNAT" if slot else "")
+        hit = RuleHit(place, maps.services, program or maps.connect, slot, " ".join(lines[slot]))
+        yield Evaluated(hit, "DNAT" if slot else "")
 
 
-def _plan(folder: Path) -> EbpfPlan:
-    from labkit.proxy.ebpf import layout
+def _plan(folder: Path, maps: Maps) -> EbpfPlan | None:
+    """None where the node's proxy does not serve the family."""
     from labkit.proxy.ebpf.decode import decode
 
-    names = (layout.SERVICES, layout.BACKENDS, layout.SOURCE_RANGE)
-    return decode({(name, key): value for name in names for key, value in _read(folder, name).items()})
+    if not (pins := folder / maps.family).is_dir():
+        return None
+    names = (maps.services, maps.backends, maps.source_range)
+    return decode({(name, key): value for name in names for key, value in _read(pins, name).items()}, maps)
 
 
-def _flows(folder: Path) -> list[Flow]:
+def _flows(folder: Path) -> Iterator[Flow]:
     from labkit.proxy.ebpf import layout
+    from labkit.proxy.ebpf.maps import MAPS
 
-    maps = [_read(folder, name) for name in (layout.FLOWS, layout.BACKENDS, layout.NODE)]
-    return [_flow(connection) for connection in layout.connections(*maps)]
+    for family, maps in MAPS.items():
+        if (pins := folder / family).is_dir():
+            read = [_read(pins, name) for name in (maps.flows, maps.backends, maps.node)]
+            yield from (_flow(connection) for connection in layout.connections(*read))
 
 
 def _read(folder: Path, name: str) -> dict[bytes, bytes]:
@@ -97,11 +107,6 @@ def _read(folder: Path, name: str) -> dict[bytes, bytes]:
 
 def _flow(connection: Connection) -> Flow:
     protocol = connection.protocol.upper()
-    (client, sport), (service, dport) = _parts(connection.client), _parts(connection.service)
-    (server, port), (source, nat) = _parts(connection.endpoint), _parts(connection.source)
+    (client, sport), (service, dport) = split_endpoint(connection.client), split_endpoint(connection.service)
+    (server, port), (source, nat) = split_endpoint(connection.endpoint), split_endpoint(connection.source)
     return Flow(Packet(client, service, protocol, sport, dport), Packet(server, source, protocol, port, nat))
-
-
-def _parts(address: str) -> tuple[str, int]:
-    ip, _, port = address.rpartition(":")
-    return ip, int(port)

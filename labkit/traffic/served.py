@@ -2,12 +2,15 @@
 
     10.244.1.5:40000 -> 10.96.0.20:80  ── conntrack of the client's node ──>  10.244.1.5:40000 -> 10.244.2.7:8080
 
+    10.244.1.5:40000 -> 172.18.2.12:30080  ── of the client's node ──>  172.18.1.11:40000 -> 172.18.2.12:30080
+                                           ── of that other node ──>  172.18.2.12:51234 -> 10.244.2.7:8080
+
 A few packets are looked up one by one, many in a dump of the whole table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
 from labkit.linux import conntrack
@@ -22,13 +25,30 @@ _MOST_TRANSLATIONS = 4  # router, node, …: more would be a loop
 Translate = Callable[[Packet], Packet | None]
 
 
-def delivered(packets: Sequence[Packet], paths: Sequence[str]) -> dict[Packet, Packet]:
+def delivered(
+    packets: Sequence[Packet], paths: Sequence[str], machines: Mapping[str, Sequence[str]]
+) -> dict[Packet, Packet]:
     """Each packet as it reached its server, by what the network namespaces at `paths` did to it.
+
+    machines  address -> network namespaces: what was sent on to such an address is followed in these as well
 
     All are of one protocol. Those that nobody translated are left out. Raises `NetlinkError` where a kernel has no
     connection tracking.
     """
-    if not packets:
+    found = _translated(packets, paths)
+    arrived: dict[tuple[str, ...], dict[Packet, Packet]] = {}
+    for packet in packets:
+        last = found.get(packet, packet)
+        there = tuple(path for path in machines.get(last.dst, ()) if path not in paths)
+        arrived.setdefault(there, {})[packet] = last
+    for there, those in arrived.items():
+        further = _translated(list(those.values()), there)
+        found.update({packet: further[last] for packet, last in those.items() if last in further})
+    return found
+
+
+def _translated(packets: Sequence[Packet], paths: Sequence[str]) -> dict[Packet, Packet]:
+    if not packets or not paths:
         return {}
     if len(packets) > _FEW or any(":" in packet.src for packet in packets):
         table = _table(paths, packets[0].protocol)

@@ -11,6 +11,8 @@ from typing import Any
 
 from packetflow import NODE, Case
 
+from labkit.net.packet import split_endpoint
+
 Expected = dict[str, Any]
 UNTOUCHED: Expected = {"verdict": "UNTOUCHED"}
 DROP: Expected = {"verdict": "DROP"}
@@ -67,7 +69,7 @@ def _ebpf(case: Case, wanted: Expected) -> Expected:
     if case.from_node or ip_address(case.flow["sourceIP"]) in ip_network(case.config.cluster_cidr):
         return {**wanted, "masquerade": False}
     nodes = {e["address"]: e["node"] for s in case.suite["endpointslices"] for e in s["endpoints"]}
-    remote = {nodes[to.rpartition(":")[0]] != NODE.name for to in wanted["to"]}
+    remote = {nodes[split_endpoint(to)[0]] != NODE.name for to in wanted["to"]}
     return {**wanted, "masquerade": remote.pop() if len(remote) == 1 else None}
 
 
@@ -100,8 +102,9 @@ EBPF: Mapping[str, Mapping[str, Expected]] = {
         ["loadbalancer-12", "loadbalancer-13"], DROP
     ),
     "NodePorts are open at the addresses of the Node object": dict.fromkeys(
-        ["np-ipt-v4-05", "np-ipt-v4-nolo-05"], UNTOUCHED
+        [f"np-ipt-{family}{kind}-05" for family in ("v4", "v6") for kind in ("", "-nolo")], UNTOUCHED
     ),
+    "NodePorts are open on ::1 as on 127.0.0.1": {"np-ipt-v6-04": _V6},
     "the outside has no way to cluster IPs": dict.fromkeys([f"masq-base-{n}" for n in ("08", "18", "28")], DROP),
     "nothing stands in the way of a health check's port": dict.fromkeys(
         ["healthcheck-nodeport-01", "overall-06"], UNTOUCHED

@@ -35,9 +35,7 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
     },
     "ebpf": {
         "np-nft-v4": "NodePorts answer on every address of the node and on 127.0.0.1",
-        "np-nft-v6": "the maps are IPv4's",
-        "np-ipt-v6": "the maps are IPv4's",
-        "np-ipt-v6-nolo": "the maps are IPv4's",
+        "np-nft-v6": "NodePorts answer on every address of the node and on ::1",
     },
     "ipvs": {
         "np-nft-v4": "NodePorts answer on every local address",

@@ -23,9 +23,14 @@ from labkit.linux.rtnetlink import Links
 from labkit.net.packet import endpoint
 from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.ebpf.mode import EbpfMode
+from labkit.proxy.model import of_family
 
-PODS = ip_network("10.0.0.0/8")
-GATEWAY, ROUTER = "169.254.1.1", "192.168.0.1"
+PODS = (ip_network("10.0.0.0/8"), ip_network("fd00:10::/32"))
+GATEWAY = {"IPv4": "169.254.1.1", "IPv6": "fd00:169::1"}
+ROUTER = {"IPv4": "192.168.0.1", "IPv6": "2001:db8::fe"}
+NODE = {"IPv4": "192.168.0.2", "IPv6": "2001:db8::1"}
+PREFIX = {"IPv4": 24, "IPv6": 64}  # of the network that they share
+FORWARDING = {"IPv4": "ipv4/ip_forward", "IPv6": "ipv6/conf/all/forwarding"}
 ENOUGH, MOST = 6, 60  # attempts: those that are made anyhow, and until all endpoints have answered
 ANSWER, SILENCE = 5.0, 0.5  # seconds to wait for what is expected
 REFUSED = (errno.ECONNREFUSED, errno.EHOSTUNREACH)
@@ -58,6 +63,7 @@ class Bed:
         config: ProxyConfig = DEFAULT,
     ) -> None:
         self.node, self.pods, self.world = (netns.create(n) for n in ("node", "pods", "world"))
+        self._family = config.family
         self._wire({*here, *inside}, {*there, *outside})
         self._servers: list[socket.socket] = []
         self._ends = {self.pods: here, self.world: there}
@@ -70,13 +76,17 @@ class Bed:
         """That of a suite. An endpoint that is a client as well is a pod of the node."""
         ends = {e["address"]: e["node"] for s in flows[0].suite["endpointslices"] for e in s["endpoints"]}
         sources = {f.flow["sourceIP"] for f in flows}
-        clients = {ip for ip in sources if ip_address(ip) in PODS}
+        clients = {ip for ip in sources if is_pod(ip)}
         here = {ip for ip, node in ends.items() if node == "test-node" or ip in clients}
         ports = {(p["port"], p["protocol"]) for s in flows[0].suite["endpointslices"] for p in s["ports"]}
-        outside = sources - clients - NODE_ADDRESSES - {"127.0.0.1"}
+        outside = sources - clients - NODE_ADDRESSES - {"127.0.0.1", "::1"}
         return cls(here, ends.keys() - here, ports, clients, outside, flows[0].config)
 
     def _wire(self, inside: Iterable[str], outside: Iterable[str]) -> None:
+        family, alone = self._family, 128 if self._family == "IPv6" else 32
+        gateway = GATEWAY[family]
+        for path in (self.node, self.pods, self.world):
+            netns.skip_detection(path)
         with Links(self.node) as node, Links(self.pods) as pods, Links(self.world) as world:
             node.add_veth("pods", "eth0", self.pods, index=50)
             node.add_veth("eth0", "eth0", self.world, index=51)
@@ -85,21 +95,21 @@ class Bed:
                 links.set_link("eth0", up=True)
             node.set_link("pods", up=True)
             for ip in sorted(NODE_ADDRESSES):
-                if ":" not in ip:
-                    node.add_address("eth0", f"{ip}/{24 if ip == '192.168.0.2' else 32}")
-            node.add_address("pods", f"{GATEWAY}/32")
-            node.add_route("default", via=ROUTER)
-            world.add_address("eth0", f"{ROUTER}/24")
-            world.add_route("default", via="192.168.0.2")
-            pods.add_route(f"{GATEWAY}/32", dev="eth0")
+                if of_family(ip, family):
+                    node.add_address("eth0", f"{ip}/{PREFIX[family] if ip == NODE[family] else alone}")
+            node.add_address("pods", f"{gateway}/{alone}")
+            node.add_route("default", via=ROUTER[family])
+            world.add_address("eth0", f"{ROUTER[family]}/{PREFIX[family]}")
+            world.add_route("default", via=NODE[family])
+            pods.add_route(f"{gateway}/{alone}", dev="eth0")
             for ip in sorted(inside):
-                pods.add_address("lo", f"{ip}/32")
-                node.add_route(f"{ip}/32", dev="pods")
-            pods.add_route("default", via=GATEWAY, dev="eth0")
+                pods.add_address("eth0", f"{ip}/{alone}")  # where neighbours ask for it
+                node.add_route(f"{ip}/{alone}", dev="pods")
+            pods.add_route("default", via=gateway, dev="eth0")
             for ip in sorted(outside):
-                world.add_address("lo", f"{ip}/32")
+                world.add_address("lo", f"{ip}/{alone}")
         with netns.entered(self.node):
-            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+            Path("/proc/sys/net", FORWARDING[family]).write_text("1")
 
     def serve(self) -> None:
         """Each endpoint answers with its own address and its client's."""
@@ -108,7 +118,7 @@ class Bed:
             for ip, (port, protocol) in product(ips, self._ports):
                 if protocol not in KIND:
                     continue
-                sock = netns.socket_in(path, socket.AF_INET, KIND[protocol] | socket.SOCK_NONBLOCK)
+                sock = netns.socket_in(path, inet(ip), KIND[protocol] | socket.SOCK_NONBLOCK)
                 sock.bind((ip, port))
                 self._servers.append(sock)
                 if protocol == "TCP":
@@ -138,7 +148,7 @@ class Bed:
 
     async def _ask(self, case: Case) -> str:
         packet, source = case.packet, case.flow["sourceIP"]
-        path = self.node if case.from_node else self.pods if ip_address(source) in PODS else self.world
+        path = self.node if case.from_node else self.pods if is_pod(source) else self.world
         chosen = "" if ip_address(source).is_loopback else source  # the kernel chooses once it knows where to go
         return await ask(path, (packet.dst, packet.dport or 0), packet.protocol, chosen)
 
@@ -151,10 +161,18 @@ class Bed:
             netns.delete(path)
 
 
+def is_pod(ip: str) -> bool:
+    return any(ip_address(ip) in pods for pods in PODS)
+
+
+def inet(ip: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in ip else socket.AF_INET
+
+
 async def ask(path: str, to: tuple[str, int], protocol: str = "TCP", source: str = "", port: int = 0) -> str:
     """What the server says: its own address and the client's."""
     loop = asyncio.get_running_loop()
-    with netns.socket_in(path, socket.AF_INET, KIND[protocol] | socket.SOCK_NONBLOCK) as sock:
+    with netns.socket_in(path, inet(to[0]), KIND[protocol] | socket.SOCK_NONBLOCK) as sock:
         if source or port:
             sock.bind((source, port))
         await loop.sock_connect(sock, to)

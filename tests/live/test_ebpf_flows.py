@@ -9,13 +9,15 @@ from inside import in_sandbox
 from packetflow import NODE_ADDRESSES, Case, cases
 
 from labkit.proxy.ebpf.image import image
+from labkit.proxy.ebpf.maps import MAPS
 from labkit.trace.model.predict import predict
 
 pytestmark = pytest.mark.sandbox("uml")  # the one kind whose kernel lets programs be loaded wherever the tests run
 
 
 def test_flows(sandbox: str) -> None:
-    image()  # compiled out here, where it is quick
+    for family in MAPS:
+        image(family)  # compiled out here, where it is quick
     _flows()
 
 

@@ -64,6 +64,7 @@ def answers(k: Lab, source: str, to: str) -> tuple[set[str], set[str]]:
     place = {"internet": k.host, "node-1": k.node, "client": k.pod}[source](source)
     names, sources = (place.get(f"http://{to}/{what}", n=24) for what in ("hostname", "clientip"))
     assert errors(names) == errors(sources) == []
+    assert (names["body"] == names["pod"]).all(), names
     return set(names["body"]), {body.rpartition(":")[0] for body in sources["body"]}
 
 
@@ -106,6 +107,7 @@ def test_datagrams(k: Lab) -> None:
         rows = k.host().get(f"udp://{address(k, name)}:80", n=24)
         assert errors(rows) == []
         assert set(rows["body"]) == {"web-a", "web-b"}, name
+        assert (rows["body"] == rows["pod"]).all(), name
 
 
 def test_a_node_port_and_its_sources(k: Lab) -> None:

@@ -233,7 +233,7 @@ async def test_more_services_than_one_transaction_takes() -> None:
 
 @VARIANTS
 @in_sandbox
-def test_a_refused_line_is_named(variant: str) -> None:
+async def test_a_refused_line_is_named(variant: str) -> None:
     path, chosen = netns.create("node-1"), Variant(variant)
     bad = "-A KUBE-X --bogus -j DROP"
     with pytest.raises(RuleError, match="--bogus") as error:
@@ -241,6 +241,10 @@ def test_a_refused_line_is_named(variant: str) -> None:
     assert error.value.details["text"] == bad
     with pytest.raises(RuleError, match="NOPE"):
         iptables.restore(path, "*filter\n:KUBE-X - [0:0]\n-A KUBE-X -j NOPE\nCOMMIT\n", chosen)
+    many = ["-A KUBE-X -j DROP\n"] * 50_000  # more than a pipe holds, behind the line at which the program ends
+    with pytest.raises(RuleError, match="--bogus") as error:
+        await iptables.apply(path, [f"*filter\n:KUBE-X - [0:0]\n{bad}\n", *many, "COMMIT\n"], chosen)
+    assert error.value.details["text"] == bad
 
 
 @VARIANTS

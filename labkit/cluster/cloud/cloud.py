@@ -48,6 +48,16 @@ class Cloud:
         self._turn = asyncio.Lock()
         store.watch(["Service", "EndpointSlice", "Node"], self._heard)
 
+    @property
+    def proxies(self) -> Proxies | None:
+        """What stands before load balancers in ipMode Proxy; None where there are none."""
+        return self._parts[2] if self._parts else None
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Those of all load balancers."""
+        return frozenset(address for balancer in self._balancers.values() for address in balancer.addresses)
+
     def _heard(self, event: Event) -> None:
         if self._concerns(event.object, event.old):
             self._dirty = True

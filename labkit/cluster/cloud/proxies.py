@@ -8,10 +8,11 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from labkit.errors import SandboxError
 from labkit.linux import netns
 from labkit.linux.rtnetlink import Links
 from labkit.sandbox.channel import Peer
@@ -46,6 +47,21 @@ class Proxies:
             self._links.delete_address("lo", alone(address))
         self._addresses = wanted
         self._fronts = fronts
+
+    async def relayed(self, protocol: str, asked: Sequence[tuple[str, str]]) -> list[tuple[str, str] | None]:
+        """Where connections went on: `labkit.services.cloud.proxy.Proxy.relayed`."""
+        if self._peer is None:
+            return [None] * len(asked)
+        try:
+            legs = await self._peer.call("relayed", protocol=protocol, asked=asked)
+        except SandboxError:  # it has ended, and knew it alone
+            return [None] * len(asked)
+        return msgspec.convert(legs, list[tuple[str, str] | None])
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Where it listens."""
+        return frozenset(self._addresses)
 
     async def _start(self) -> Peer:
         mine, theirs = socket.socketpair()

@@ -51,7 +51,7 @@ class Router:
         for each in rules:
             known = self._rules.get(each.family)
             if each != known:
-                await iptables.apply(self._path, _text(each, first=known is None), self._variant, each.family)
+                await iptables.apply(self._path, [_text(each, first=known is None)], self._variant, each.family)
                 self._rules[each.family] = each
 
     def _lead(self, address: str, way: Way) -> None:

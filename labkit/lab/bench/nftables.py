@@ -9,8 +9,12 @@ from collections.abc import Iterator
 
 from labkit.errors import CommandError
 from labkit.linux import netns
+from labkit.linux.nftables.kernel import NfTables
+from labkit.linux.nftables.messages import Messages
+from labkit.net.nft import Table
 from labkit.proxy.mode import View
 from labkit.proxy.model import Backend, Frontend, Port
+from labkit.proxy.nftables.frame import SERVICE_IPS
 from labkit.proxy.nftables.mode import NftablesMode
 
 ENDPOINTS = 2
@@ -22,6 +26,8 @@ async def nftables(services: int) -> dict[str, float]:
     """Seconds by what they were spent on; `services` of two endpoints each.
 
     load, change          first load of all, and one Service more
+    check                 the least that leads somewhere: one more element of the map, after which the kernel walks the
+                          whole table anew (net/netfilter/nf_tables_api.c, nft_table_validate)
     nft load, nft change  the same by `nft -f`; all of it in pieces, as nft may not enlarge its buffer in a sandbox
     """
     path = netns.create("bench-nftables")
@@ -32,6 +38,7 @@ async def nftables(services: int) -> dict[str, float]:
         found = {"load": time.perf_counter() - began}
         changes = [await _added(mode, services + number) for number in range(1, CHANGES + 1)]
         found["change"] = _median([seconds for seconds, _ in changes])
+        found["check"] = _median([_led(path, mode.plan, number) for number in range(CHANGES)])
         await mode.sync(_view(services), None)
         found["nft change"] = _median([await asyncio.to_thread(_nft, path, told) for _, told in changes])
         await mode.stop()
@@ -48,6 +55,17 @@ async def _added(mode: NftablesMode, services: int) -> tuple[float, str]:
     began = time.perf_counter()
     text = await mode.sync(view, {view.keys[-1]})
     return time.perf_counter() - began, text
+
+
+def _led(path: str, plan: Table, number: int) -> float:
+    """One more address that leads to a chain that is there."""
+    key, element = next(iter(plan.elements[SERVICE_IPS].items()))
+    added = (f"10.255.0.{number}", *key[1:])
+    make = Messages(plan.family, plan.name)
+    with NfTables(path, plan.family) as kernel:
+        began = time.perf_counter()
+        kernel.apply([[*make.add_elements(SERVICE_IPS, [(added, element)])]])
+        return time.perf_counter() - began
 
 
 def _nft(path: str, text: str) -> float:

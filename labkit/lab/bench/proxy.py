@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 
-from labkit.lab.bench import rounds
+from labkit.lab.bench import connect, rounds
 from labkit.lab.bench.report import Report, Row, figure
 from labkit.sandbox.start import Sandbox
 
 MANY = 5000
 MANY_NFTABLES = 10_000
-SIZES = (10, 1000, 5000)
-LATENCIES = (
-    ("iptables", "nft", "namespaces"),
-    ("nftables", "nft", "namespaces"),
-    ("ipvs", "legacy", "uml"),
-    ("ebpf", "legacy", "uml"),
-)
-"""Mode, iptables variant, and the sandbox in which it is measured: this machine's kernel need not have all modes."""
-DIRECT = "to the server's own address"
+PARTS = ("iptables", "nftables", "connect")
+BARE = "the same without kube-proxy"
 
 
-def bench_proxy(repeats: int) -> Report:
-    """Raises `NoSandbox` where a kind of sandbox is missing, and what else a sandbox raises that does not start."""
-    measured = rounds.medians("proxy", repeats)
-    rows = [row for variant in ("nft", "legacy") for row in _restoring(variant)]
-    rows += [
+def bench_proxy(repeats: int, part: str = "") -> Report:
+    """All parts, or one of PARTS.
+
+    Raises `NoSandbox` where a kind of sandbox is missing, and what else a sandbox raises that does not start.
+    """
+    parts = [part] if part else list(PARTS)
+    return told(rounds.medians("proxy", repeats, *parts), parts)
+
+
+def told(measured: Mapping[str, float], parts: Iterable[str]) -> Report:
+    """What `measure` has found of these parts."""
+    rows = {"iptables": _iptables, "nftables": _nftables, "connect": _connect}
+    return Report(tuple(figure(row, measured) for part in parts for row in rows[part]()))
+
+
+def _connect() -> list[Row]:
+    return [
         Row(
-            f"connect to the last of {size} Services, {mode} ({kind})",
+            f"connect to the last of {size} Services, {mode} ({kernel})",
             f"{mode} {size}",
             1e6,
             "us",
-            DIRECT,
-            f"{mode} direct",
+            BARE,
+            f"{kernel} bare {size}",
         )
-        for mode, _, kind in LATENCIES
-        for size in SIZES
+        for mode, kernel in connect.KERNELS.items()
+        for size in connect.SIZES
     ]
-    return Report(tuple(figure(row, measured) for row in (*rows, *_nftables())))
+
+
+def _iptables() -> list[Row]:
+    """The rows of the mode iptables, through both of its variants."""
+    return [row for variant in ("nft", "legacy") for row in _restoring(variant)]
 
 
 def _restoring(variant: str) -> list[Row]:
-    """The rows of the mode iptables, through one of its variants."""
     beside = f"iptables-{variant}-restore fed the same"
     names = {"full": f"all of {MANY} Services", "changed": "one of them changed", "added": "one more"}
     rows = [
@@ -57,24 +66,23 @@ def _nftables() -> list[Row]:
     return [
         Row(f"nftables: all of {MANY_NFTABLES} Services", "table load", 1, "s", beside, "table nft load", "15 s"),
         Row("nftables: one more", "table change", 1000, "ms", beside, "table nft change", "20 ms"),
+        Row("nftables: one element more, no more than that", "table check", 1000, "ms"),
     ]
 
 
-def measure() -> dict[str, float]:
-    """One round."""
+def measure(*parts: str) -> dict[str, float]:
+    """One round of these parts."""
     found: dict[str, float] = {}
-    for variant in ("nft", "legacy"):
-        with closing(_sandbox("namespaces")) as sandbox:
-            told = sandbox.call("restored", variant=variant, n=MANY)
-        found |= {f"{variant} {key}": value for key, value in told.items()}
-    with closing(_sandbox("namespaces")) as sandbox:
-        found |= {f"table {key}": value for key, value in sandbox.call("nftables", services=MANY_NFTABLES).items()}
-    for mode, variant, kind in LATENCIES:
-        with closing(_sandbox(kind)) as sandbox:
-            told = sandbox.call("latency", mode=mode, variant=variant, sizes=list(SIZES))
-        found |= {f"{mode} {key}": value for key, value in told.items()}
-    return found
+    for variant in ("nft", "legacy") if "iptables" in parts else ():
+        with closing(_sandbox()) as sandbox:
+            seconds = sandbox.call("restored", variant=variant, n=MANY)
+        found |= {f"{variant} {key}": value for key, value in seconds.items()}
+    if "nftables" in parts:
+        with closing(_sandbox()) as sandbox:
+            seconds = sandbox.call("nftables", services=MANY_NFTABLES)
+        found |= {f"table {key}": value for key, value in seconds.items()}
+    return {**found, **(connect.measure() if "connect" in parts else {})}
 
 
-def _sandbox(kind: str) -> Sandbox:
-    return Sandbox("labkit.lab.bench.proxied:main", kind)
+def _sandbox() -> Sandbox:
+    return Sandbox("labkit.lab.bench.proxied:main")

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from labkit.linux.bpf_map import Map, Table
 from labkit.linux.iptables import BIN
-from labkit.proxy.ebpf import PINS, layout
+from labkit.proxy.ebpf import PINS
 from labkit.proxy.ebpf.decode import decode
-from labkit.proxy.ebpf.tables import ORDER, of_maps
+from labkit.proxy.ebpf.maps import MAPS, Maps
+from labkit.proxy.ebpf.plan import EbpfPlan, merged
+from labkit.proxy.ebpf.tables import of_maps
 
 NAME = "cilium-dbg"
 ASKED = ["bpf", "lb", "list"]
@@ -26,15 +28,20 @@ def main(argv: list[str]) -> int:
     if argv != ASKED:
         sys.stderr.write(f"{NAME} of this lab knows one command: {NAME} {' '.join(ASKED)}\n")
         return 1
-    if not (folder / layout.SERVICES).exists():
+    plans = [_read(folder / family, maps) for family, maps in MAPS.items() if (folder / family).is_dir()]
+    if not plans:
         sys.stderr.write(f"no eBPF maps of a node are here: run {NAME} on a node\n")
         return 1
-    found = {}
-    for name in ORDER:
-        with closing((Table if name == layout.MAGLEV else Map).pinned(str(folder / name))) as opened:
-            found[name] = opened.items()
-    sys.stdout.write(str(decode(of_maps(found.items()))))
+    sys.stdout.write(str(merged(plans)))
     return 0
+
+
+def _read(folder: Path, maps: Maps) -> EbpfPlan:
+    found = {}
+    for name in maps.order:
+        with closing((Table if name == maps.maglev else Map).pinned(str(folder / name))) as opened:
+            found[name] = opened.items()
+    return decode(of_maps(found.items()), maps)
 
 
 def provide() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from ipaddress import ip_network
-from socket import inet_ntoa
 
 from labkit.proxy.ebpf import layout
+from labkit.proxy.ebpf.maps import Maps
 from labkit.proxy.ebpf.plan import Address, EbpfPlan, Frontend
 
 Entry = tuple[str, bytes]
@@ -16,18 +16,18 @@ _KINDS = {bits: kind for kind, bits in layout.KINDS.items()}
 _KIND_BITS = sum(layout.KINDS.values())
 
 
-def decode(entries: Mapping[Entry, bytes], cluster_cidr: str = "") -> EbpfPlan:
-    """What entries of the maps say, by the maps' names and keys. Slots without an endpoint are left out."""
-    ends = {key: _backend(value) for (name, key), value in entries.items() if name == layout.BACKENDS}
-    here = {inet_ntoa(key) for name, key in entries if name == layout.HERE}
+def decode(entries: Mapping[Entry, bytes], maps: Maps, cluster_cidr: str = "") -> EbpfPlan:
+    """What entries of a family's maps say, by the maps' names and keys. Slots without an endpoint are left out."""
+    ends = {key: backend(value) for (name, key), value in entries.items() if name == maps.backends}
+    here = {layout.unpacked(key) for name, key in entries if name == maps.here}
     ranges: dict[int, list[str]] = {}
     slots: dict[tuple[Address, int], dict[int, Address]] = {}
     firsts: dict[tuple[Address, int], bytes] = {}
     for (name, key), value in entries.items():
-        if name == layout.SOURCE_RANGE:
-            bits, number, address = struct.unpack("=IHxx4s", key)
+        if name == maps.source_range:
+            bits, number, address = struct.unpack(f"=IHxx{maps.width}s", key)
             ranges.setdefault(number, []).append(str(ip_network((address, bits - 32))))
-        elif name == layout.SERVICES:
+        elif name == maps.services:
             at, scope, slot = _service(key)
             if slot == 0:
                 firsts[at, scope] = value
@@ -64,9 +64,10 @@ def _frontend(
 
 def _service(key: bytes) -> tuple[Address, int, int]:
     """Address, scope and slot."""
-    address, port = key[:4], int.from_bytes(key[4:6], "big")
-    return (inet_ntoa(address), port, _NAMES[key[8]]), key[9], layout.slot_of(key)
+    address, port = layout.unpacked(key[:-8]), int.from_bytes(key[-8:-6], "big")
+    return (address, port, _NAMES[key[-4]]), key[-3], layout.slot_of(key)
 
 
-def _backend(value: bytes) -> Address:
-    return inet_ntoa(value[:4]), int.from_bytes(value[4:6], "big"), _NAMES[value[6]]
+def backend(value: bytes) -> Address:
+    """An endpoint: the opposite of `layout.backend`."""
+    return layout.unpacked(value[:-8]), int.from_bytes(value[-8:-6], "big"), _NAMES[value[-6]]

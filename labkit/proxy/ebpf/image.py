@@ -1,4 +1,5 @@
-"""The C source of this folder as an eBPF object file: compiled by clang at first use, kept in the user's cache.
+"""The C source of this folder as an eBPF object file of each family: made by clang at first use, kept in the user's
+cache.
 
 Where the cache cannot be written, as inside a lab, the object is used as it is; where nothing is in it, it is made.
 """
@@ -13,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from labkit.errors import LabError, MissingFeature
+from labkit.net.rules import Family
 
 PACKAGES = "clang libbpf-dev"
 _SOURCES = Path(__file__).parent
@@ -21,12 +23,13 @@ _MAIN = _SOURCES / "proxy.c"
 _FLAGS = ("-O2", "-g", "-Wall", "-Wextra", "-Werror", "-target", "bpf", "-mcpu=v2")
 
 
-def image() -> bytes:
-    """The object file. Raises `MissingFeature` without clang or the headers, `LabError` where it cannot compile."""
-    kept = _cache() / f"proxy-{_version()}.o"
+def image(family: Family = "IPv4") -> bytes:
+    """The object file. Raises `MissingFeature` without clang or the headers, `LabError` where it does not compile."""
+    asked = command(family)
+    kept = _cache() / f"proxy-{family}-{_version(asked)}.o"
     with suppress(OSError):
         return kept.read_bytes()
-    made = _compile()
+    made = _compile(asked)
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         new = kept.with_suffix(f".{os.getpid()}")
@@ -35,15 +38,15 @@ def image() -> bytes:
     return made
 
 
-def command() -> list[str]:
+def command(family: Family) -> list[str]:
     """What compiles the source, to its standard output."""
     headers = f"/usr/include/{platform.machine()}-linux-gnu"
-    return ["clang", *_FLAGS, f"-I{headers}", "-c", str(_MAIN), "-o", "-"]
+    return ["clang", *_FLAGS, f"-DFAMILY={family[-1]}", f"-I{headers}", "-c", str(_MAIN), "-o", "-"]
 
 
-def _compile() -> bytes:
+def _compile(asked: list[str]) -> bytes:
     try:
-        done = subprocess.run(command(), capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+        done = subprocess.run(asked, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
     except FileNotFoundError as error:
         raise _missing("clang", "clang is not installed") from error
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -67,9 +70,9 @@ def _cache() -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "labkit"
 
 
-def _version() -> str:
+def _version(asked: list[str]) -> str:
     """Of all that the object is made from."""
-    digest = hashlib.sha256(" ".join(command()[1:-4]).encode())
+    digest = hashlib.sha256(" ".join(asked[1:-4]).encode())
     for source in sorted(_SOURCES.glob("*.[ch]")):
         digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()[:16]

@@ -5,16 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
-from socket import IPPROTO_TCP, IPPROTO_UDP, inet_aton, inet_ntoa
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, inet_ntop, inet_pton
 
 import msgspec
 
+from labkit.net.packet import endpoint
 from labkit.proxy.ebpf.plan import Address, Frontend, Kind
 
-SERVICES, BACKENDS, REVERSE_NAT = "cilium_lb4_services_v2", "cilium_lb4_backends_v3", "cilium_lb4_reverse_nat"
-MAGLEV, AFFINITY_MATCH, SOURCE_RANGE = "cilium_lb4_maglev", "cilium_lb_affinity_match", "cilium_lb4_source_range"
-HERE, SOCKETS, FLOWS = "cilium_lxc", "cilium_lb4_reverse_sk", "cilium_ct4_global"
-NETNS, NODE = "labkit_netns", "labkit_node"
 FIRST = bytes(4)  # the one key of NODE
 EXTERNAL, INTERNAL = 0, 1  # scopes
 ACTIVE, TERMINATING = 0, 1
@@ -41,12 +38,12 @@ class Connection(msgspec.Struct, frozen=True):
 def service_key(address: Address, scope: int, slot: int) -> bytes:
     """A key of the map of Services: struct lb4_key."""
     ip, port, protocol = address
-    return inet_aton(ip) + struct.pack(">H", port) + struct.pack("=HBBxx", slot, PROTOCOL[protocol], scope)
+    return packed(ip) + struct.pack(">H", port) + struct.pack("=HBBxx", slot, PROTOCOL[protocol], scope)
 
 
 def slot_of(key: bytes) -> int:
     """The slot of a `service_key`."""
-    return int.from_bytes(key[6:8], "little")
+    return int.from_bytes(key[-6:-4], "little")
 
 
 def service(frontend: Frontend, count: int, number: int) -> bytes:
@@ -74,7 +71,7 @@ def backend_key(number: int) -> bytes:
 def backend(address: Address, state: int) -> bytes:
     """An endpoint: struct lb4_backend."""
     ip, port, protocol = address
-    return inet_aton(ip) + struct.pack(">H", port) + struct.pack("=BBHBx", PROTOCOL[protocol], state, 0, 0)
+    return packed(ip) + struct.pack(">H", port) + struct.pack("=BBHBx", PROTOCOL[protocol], state, 0, 0)
 
 
 def frontend_key(number: int) -> bytes:
@@ -84,7 +81,7 @@ def frontend_key(number: int) -> bytes:
 
 def reverse_nat(address: Address) -> bytes:
     """What replies of a frontend come from: struct lb4_reverse_nat."""
-    return inet_aton(address[0]) + struct.pack(">H", address[1])
+    return packed(address[0]) + struct.pack(">H", address[1])
 
 
 def maglev(backends: Sequence[int]) -> bytes:
@@ -103,29 +100,40 @@ def source_range(prefix: str, number: int) -> bytes:
     return struct.pack("=IHxx", 32 + network.prefixlen, number) + network.network_address.packed
 
 
-def sockets(entries: Mapping[bytes, bytes]) -> dict[tuple[int, str], str]:
-    """Cookie of a socket and what it asked for -> where it went (struct ipv4_revnat_tuple and its entry)."""
+def sockets(entries: Mapping[bytes, bytes], width: int) -> dict[tuple[int, str], str]:
+    """Cookie of a socket and what it asked for -> where it went (struct revnat_tuple and its entry)."""
     found = {}
     for key, value in entries.items():
-        cookie, ip, port = struct.unpack_from("=Q4s2s", key)
-        found[cookie, _text(value[:4], value[4:6])] = _text(ip, port)
+        cookie, ip, port = struct.unpack_from(f"=Q{width}s2s", key)
+        found[cookie, _text(value[:width], value[width : width + 2])] = _text(ip, port)
     return found
 
 
 def connections(
     flows: Mapping[bytes, bytes], backends: Mapping[bytes, bytes], node: Mapping[bytes, bytes]
 ) -> Iterator[Connection]:
-    """Those in the map FLOWS (struct ipv4_ct_tuple, struct ct_entry); the other two maps tell what it refers to."""
+    """Those in the map of connections (struct ct_tuple, struct ct_entry); the other two tell what it refers to."""
     names = {number: name for name, number in PROTOCOL.items()}
     for key, value in flows.items():
-        client, service, sport, dport, protocol, reply = struct.unpack_from("=4s4s2s2sBB", key)
+        width = len(key) // 2 - 4
+        client, service, sport, dport, protocol, reply = struct.unpack_from(f"={width}s{width}s2s2sBB", key)
         if reply or not (backend := backends.get(value[:4])):
             continue
         port = value[6:8]
         seen = _text(node[FIRST], port) if any(port) else _text(client, sport)
-        to = _text(backend[:4], backend[4:6])
+        to = _text(backend[:-8], backend[-8:-6])
         yield Connection(names[protocol], _text(client, sport), _text(service, dport), to, seen)
 
 
+def packed(ip: str) -> bytes:
+    """An address, in network order."""
+    return inet_pton(AF_INET6 if ":" in ip else AF_INET, ip)
+
+
+def unpacked(data: bytes) -> str:
+    """The opposite."""
+    return inet_ntop(AF_INET6 if len(data) == 16 else AF_INET, data)
+
+
 def _text(ip: bytes, port: bytes) -> str:
-    return f"{inet_ntoa(ip)}:{int.from_bytes(port, 'big')}"
+    return endpoint(unpacked(ip), int.from_bytes(port, "big"))

@@ -1,4 +1,5 @@
-/* The maps of one node, under Cilium's names and with its layouts (bpf/lib/common.h, bpf/lib/lb.h; IPv4).
+/* The maps of one node, under Cilium's names and with its layouts (bpf/lib/common.h, bpf/lib/lb.h); here of IPv4, and the
+ * same with a 6 and longer addresses:
  *
  *   cilium_lb4_services_v2   frontend (address, port, protocol, scope), slot 0 -> how many endpoints, flags
  *                            the same, slot 1..n                               -> number of an endpoint
@@ -11,11 +12,20 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <linux/bpf.h>
+#include "family.h"
+
 #include <linux/in.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
+
+#define SERVICES NAME(cilium_lb, _services_v2)
+#define BACKENDS NAME(cilium_lb, _backends_v3)
+#define REVERSE_NAT NAME(cilium_lb, _reverse_nat)
+#define MAGLEV NAME(cilium_lb, _maglev)
+#define AFFINITY NAME(cilium_lb, _affinity)
+#define SOURCE_RANGE NAME(cilium_lb, _source_range)
+#define REVERSE_SK NAME(cilium_lb, _reverse_sk)
+#define CONNECTIONS NAME(cilium_ct, _global)
 
 #define MAGLEV_SIZE 1021		/* entries of a Maglev table: a prime, much larger than any number of endpoints */
 #define LB_MAP_MAX 16384		/* what each map of the first kind may hold, unless `lb_map_max` says otherwise */
@@ -35,8 +45,8 @@
 
 #define ALGORITHM_MAGLEV 2		/* in the upper 8 bits of `affinity_timeout`; 1 is random */
 
-struct lb4_key {
-	__be32 address;
+struct lb_key {
+	struct address address;
 	__be16 dport;
 	__u16 backend_slot;
 	__u8 proto;
@@ -44,7 +54,7 @@ struct lb4_key {
 	__u8 pad[2];
 };
 
-struct lb4_service {
+struct lb_service {
 	union {
 		__u32 backend_id;	/* slots 1..n */
 		__u32 affinity_timeout;	/* slot 0: algorithm << 24 | seconds */
@@ -56,8 +66,8 @@ struct lb4_service {
 	__u16 qcount;			/* quarantined endpoints: none here */
 };
 
-struct lb4_backend {
-	__be32 address;
+struct lb_backend {
+	struct address address;
 	__be16 port;
 	__u8 proto;
 	__u8 flags;			/* ACTIVE or TERMINATING */
@@ -66,8 +76,8 @@ struct lb4_backend {
 	__u8 pad;
 };
 
-struct lb4_reverse_nat {
-	__be32 address;
+struct lb_reverse_nat {
+	struct address address;
 	__be16 port;
 } __attribute__((packed));
 
@@ -77,8 +87,11 @@ struct lb_affinity_match {
 	__u16 pad;
 };
 
-struct lb4_affinity_key {
-	__u64 client;			/* its address, or the cookie of its network namespace */
+struct lb_affinity_key {
+	union {				/* of the client */
+		struct address address;
+		__u64 cookie;		/* of its network namespace */
+	};
 	__u16 rev_nat_id;
 	__u8 netns_cookie;		/* which of the two */
 	__u8 pad1;
@@ -91,29 +104,30 @@ struct lb_affinity_val {
 	__u32 pad;
 };
 
-struct lb4_src_range_key {
+struct lb_src_range_key {
 	__u32 prefix;			/* 32 bits of what follows, and those of the range */
 	__u16 rev_nat_id;
 	__u16 pad;
-	__be32 address;
+	struct address address;
 };
 
-struct ipv4_revnat_tuple {		/* a socket, and the endpoint that it talks to */
+struct revnat_tuple {		/* a socket, and the endpoint that it talks to */
 	__u64 cookie;
-	__be32 address;
+	struct address address;
 	__be16 port;
-	__u16 pad;
+	__u8 pad[FAMILY == 4 ? 2 : 6];
 };
 
-struct ipv4_revnat_entry {		/* what the program that owns it asked for */
-	__be32 address;
+struct revnat_entry {		/* what the program that owns it asked for */
+	struct address address;
 	__be16 port;
 	__u16 rev_nat_index;
+	__u8 pad[FAMILY == 4 ? 0 : 4];
 };
 
-struct ipv4_ct_tuple {			/* as the packet shows it */
-	__be32 saddr;
-	__be32 daddr;
+struct ct_tuple {			/* as the packet shows it */
+	struct address saddr;
+	struct address daddr;
 	__be16 sport;
 	__be16 dport;
 	__u8 nexthdr;
@@ -125,36 +139,36 @@ struct ct_entry {
 	__u32 backend_id;
 	__u16 rev_nat_index;
 	__be16 nat_port;		/* of this node, where it stands in for the client; else 0 */
-	__be32 client;			/* of a reply to this node: whom it is for */
+	struct address client;			/* of a reply to this node: whom it is for */
 	__be16 client_port;
 	__u16 closing;			/* one end has closed, or reset it */
 	__u32 lifetime;			/* until when it counts, in seconds since the machine started */
 };
 
 struct node_config {
-	__be32 address;			/* that this node takes where it stands in for a client */
+	struct address address;			/* that this node takes where it stands in for a client */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, LB_MAP_MAX);
-	__type(key, struct lb4_key);
-	__type(value, struct lb4_service);
-} cilium_lb4_services_v2 SEC(".maps");
+	__type(key, struct lb_key);
+	__type(value, struct lb_service);
+} SERVICES SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, LB_MAP_MAX);
 	__type(key, __u32);
-	__type(value, struct lb4_backend);
-} cilium_lb4_backends_v3 SEC(".maps");
+	__type(value, struct lb_backend);
+} BACKENDS SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, LB_MAP_MAX);
 	__type(key, __u16);
-	__type(value, struct lb4_reverse_nat);
-} cilium_lb4_reverse_nat SEC(".maps");
+	__type(value, struct lb_reverse_nat);
+} REVERSE_NAT SEC(".maps");
 
 struct maglev_table {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -168,14 +182,14 @@ struct {
 	__uint(max_entries, LB_MAP_MAX);
 	__type(key, __u16);
 	__array(values, struct maglev_table);
-} cilium_lb4_maglev SEC(".maps");
+} MAGLEV SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, MAX_FLOWS);
-	__type(key, struct lb4_affinity_key);
+	__type(key, struct lb_affinity_key);
 	__type(value, struct lb_affinity_val);
-} cilium_lb4_affinity SEC(".maps");
+} AFFINITY SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -188,29 +202,29 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, LB_MAP_MAX);
-	__type(key, struct lb4_src_range_key);
+	__type(key, struct lb_src_range_key);
 	__type(value, __u8);
-} cilium_lb4_source_range SEC(".maps");
+} SOURCE_RANGE SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, MAX_FLOWS);
-	__type(key, struct ipv4_revnat_tuple);
-	__type(value, struct ipv4_revnat_entry);
-} cilium_lb4_reverse_sk SEC(".maps");
+	__type(key, struct revnat_tuple);
+	__type(value, struct revnat_entry);
+} REVERSE_SK SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, MAX_FLOWS);
-	__type(key, struct ipv4_ct_tuple);
+	__type(key, struct ct_tuple);
 	__type(value, struct ct_entry);
-} cilium_ct4_global SEC(".maps");
+} CONNECTIONS SEC(".maps");
 
 /* Addresses of this node's own endpoints: what goes to them needs no stand-in for the client. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, LB_MAP_MAX);
-	__type(key, __be32);
+	__type(key, struct address);
 	__type(value, __u8);
 } cilium_lxc SEC(".maps");
 

@@ -10,7 +10,7 @@ Source: cilium pkg/loadbalancer/loadbalancer.go (types and flags), Kubernetes v1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
@@ -18,6 +18,7 @@ import msgspec
 
 from labkit.net.packet import endpoint
 from labkit.proxy.config import DEFAULT, ProxyConfig
+from labkit.proxy.ebpf.maps import MAPS, maps_for
 from labkit.proxy.endpoints import Selection, select
 from labkit.proxy.mode import View
 from labkit.proxy.model import Backend, Port
@@ -27,8 +28,8 @@ Kind = Literal["ClusterIP", "NodePort", "ExternalIPs", "LoadBalancer"]
 Address = tuple[str, int, str]
 """Address, port and protocol (in lower case) of a frontend or an endpoint."""
 
-ANY = "0.0.0.0"  # the NodePort on 127.0.0.1, for the node alone
 PROTOCOLS = ("tcp", "udp")
+_UNSPECIFIED = {maps.unspecified for maps in MAPS.values()}
 
 
 class Frontend(msgspec.Struct, frozen=True):
@@ -54,7 +55,7 @@ class Frontend(msgspec.Struct, frozen=True):
     @property
     def routable(self) -> bool:
         """Whether the outside may use it."""
-        return self.kind != "ClusterIP" and self.address[0] != ANY
+        return self.kind != "ClusterIP" and self.address[0] not in _UNSPECIFIED
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -70,7 +71,7 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class EbpfPlan(msgspec.Struct, frozen=True):
-    """All that a node's maps hold.
+    """All that a node's maps of one family hold.
 
     frontends  by address; where two Services claim one, the first by name has it
     here       addresses of the node's own endpoints
@@ -99,6 +100,18 @@ def plan(view: View, config: ProxyConfig = DEFAULT) -> EbpfPlan:
         frontends.update({f.address: f for f in one.frontends})
         here |= one.here
     return EbpfPlan(config.cluster_cidr, frontends, frozenset(here), {})
+
+
+def merged(plans: Iterable[EbpfPlan]) -> EbpfPlan:
+    """The maps of both families in one list, as Cilium has them."""
+    frontends: dict[Address, Frontend] = {}
+    numbers: dict[Address, int] = {}
+    here: set[str] = set()
+    for one in plans:
+        frontends |= one.frontends
+        numbers |= one.numbers
+        here |= one.here
+    return EbpfPlan("", frontends, frozenset(here), numbers)
 
 
 def share(port: Port, view: View, config: ProxyConfig) -> Share:
@@ -158,11 +171,12 @@ def _maglev(front: ServicePort, config: ProxyConfig) -> bool:
 
 
 def _node_port_addresses(view: View, config: ProxyConfig) -> list[str]:
-    """The node's addresses that have NodePorts: all, or those in the given prefixes; and one for 127.0.0.1."""
+    """The node's addresses that have NodePorts: all, or those in the given prefixes; and one for 127.0.0.1 or ::1."""
     networks = [ip_network(prefix) for prefix in config.nodeport_addresses if prefix != "primary"]
     found = [ip for ip in view.addresses if not networks or any(ip_address(ip) in n for n in networks)]
-    loopback = config.localhost and (not networks or any(ip_address("127.0.0.1") in n for n in networks))
-    return [*found, ANY] if loopback else found
+    own = ip_address("::1" if config.family == "IPv6" else "127.0.0.1")
+    loopback = config.localhost_nodeports and (not networks or any(own in n for n in networks))
+    return [*found, MAPS[config.family].unspecified] if loopback else found
 
 
 def _addresses(backends: tuple[Backend, ...] | None, protocol: str) -> tuple[Address, ...]:
@@ -183,7 +197,8 @@ def entries(frontend: Frontend, number: int, internal: bool) -> list[tuple[str, 
     """Those of one scope; the position in the list is the slot."""
     name = f"{text(frontend.address)}/i" if internal else text(frontend.address)
     backends = frontend.internal or () if internal else frontend.backends
-    first = (f"{name} (0)", f"0.0.0.0:0 ({number}) (0) [{', '.join(_flags(frontend))}]")
+    nowhere = endpoint(maps_for(frontend.address[0]).unspecified, 0)
+    first = (f"{name} (0)", f"{nowhere} ({number}) (0) [{', '.join(_flags(frontend))}]")
     slots = [(f"{name} ({n})", f"{text(b)} ({number}) ({n})") for n, b in enumerate(backends, 1)]
     return [first, *slots]
 
@@ -206,5 +221,5 @@ def text(address: Address) -> str:
     return f"{endpoint(ip, port)}/{protocol.upper()}"
 
 
-def _order(address: Address) -> tuple[int, int, str]:
-    return int(ip_address(address[0])), address[1], address[2]
+def _order(address: Address) -> tuple[bool, int, int, str]:
+    return ":" in address[0], int(ip_address(address[0])), address[1], address[2]

@@ -27,23 +27,36 @@ static __always_inline int owner(struct bpf_sock_addr *ctx, __u64 *cookie)
 	return kind ? *kind : -1;
 }
 
-/* The node's NodePorts are there on 127.0.0.0/8 too, for itself, under the address 0.0.0.0. */
-static __always_inline struct lb4_service *find_service(struct lb4_key *key, bool of_node)
+static __always_inline bool loopback(const struct address *address)
 {
-	struct lb4_service *service = lookup_service(key, true);
+#if FAMILY == 4
+	return (address->words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+#else
+	return same(address, &(struct address){ { 0, 0, 0, bpf_htonl(1) } });
+#endif
+}
 
-	if (service || !of_node || (key->address & bpf_htonl(0xff000000)) != bpf_htonl(0x7f000000))
+/* The node's NodePorts are there on 127.0.0.0/8 and ::1 too, for itself, under the address 0.0.0.0 or ::. */
+static __always_inline struct lb_service *find_service(struct lb_key *key, bool of_node)
+{
+	struct lb_service *service = lookup_service(key, true);
+
+	if (service || !of_node || !loopback(&key->address))
 		return service;
-	key->address = 0;
+	key->address = (struct address){};
 	return lookup_service(key, true);
 }
 
-static __always_inline __u32 select_for_socket(struct lb4_key *key, struct lb4_service *service, __u64 netns)
+static __always_inline __u32 select_for_socket(struct lb_key *key, struct lb_service *service, __u64 netns)
 {
-	struct lb4_affinity_key client = { .client = netns, .rev_nat_id = service->rev_nat_index, .netns_cookie = 1 };
+	struct lb_affinity_key client = {};
 	bool sticky = service->flags & SVC_FLAG_AFFINITY;
-	__u32 backend_id = sticky ? affinity_of(&client, service) : 0;
+	__u32 backend_id;
 
+	client.cookie = netns;
+	client.rev_nat_id = service->rev_nat_index;
+	client.netns_cookie = 1;
+	backend_id = sticky ? affinity_of(&client, service) : 0;
 	if (!backend_id)
 		backend_id = select_random(key, service);	/* Maglev is for what comes from outside */
 	if (sticky && backend_id)
@@ -52,23 +65,23 @@ static __always_inline __u32 select_for_socket(struct lb4_key *key, struct lb4_s
 }
 
 /* Remember what was asked for, by the socket and the endpoint. */
-static __always_inline void remember(struct bpf_sock_addr *ctx, struct lb4_backend *backend, __be32 address,
+static __always_inline void remember(struct bpf_sock_addr *ctx, struct lb_backend *backend, struct address *address,
 				     __be16 port, __u16 index)
 {
-	struct ipv4_revnat_tuple key = {
+	struct revnat_tuple key = {
 		.cookie = bpf_get_socket_cookie(ctx), .address = backend->address, .port = backend->port,
 	};
-	struct ipv4_revnat_entry entry = { .address = address, .port = port, .rev_nat_index = index };
+	struct revnat_entry entry = { .address = *address, .port = port, .rev_nat_index = index };
 
-	bpf_map_update_elem(&cilium_lb4_reverse_sk, &key, &entry, BPF_ANY);
+	bpf_map_update_elem(&REVERSE_SK, &key, &entry, BPF_ANY);
 }
 
 /* Put the endpoint in the Service's place, in *address and *port; 0 or a negative error. */
-static __always_inline int forward(struct bpf_sock_addr *ctx, __be32 *address, __be16 *port)
+static __always_inline int forward(struct bpf_sock_addr *ctx, struct address *address, __be16 *port)
 {
-	struct lb4_key key = { .address = *address, .dport = *port, .proto = ctx->protocol };
-	struct lb4_service *service;
-	struct lb4_backend *backend;
+	struct lb_key key = { .address = *address, .dport = *port, .proto = ctx->protocol };
+	struct lb_service *service;
+	struct lb_backend *backend;
 	__u32 backend_id;
 	__u64 netns;
 	int kind = owner(ctx, &netns);
@@ -81,138 +94,99 @@ static __always_inline int forward(struct bpf_sock_addr *ctx, __be32 *address, _
 	if (!service->count)
 		return -EHOSTUNREACH;
 	backend_id = select_for_socket(&key, service, netns);
-	backend = bpf_map_lookup_elem(&cilium_lb4_backends_v3, &backend_id);
+	backend = bpf_map_lookup_elem(&BACKENDS, &backend_id);
 	if (!backend)
 		return -EHOSTUNREACH;
-	remember(ctx, backend, *address, *port, service->rev_nat_index);
+	remember(ctx, backend, address, *port, service->rev_nat_index);
 	*address = backend->address;
 	*port = backend->port;
 	return 0;
 }
 
 /* Put the Service in the endpoint's place, where this socket had asked for the Service. */
-static __always_inline void reverse(struct bpf_sock_addr *ctx, __be32 *address, __be16 *port)
+static __always_inline int reverse(struct bpf_sock_addr *ctx, struct address *address, __be16 *port)
 {
-	struct ipv4_revnat_tuple key = { .cookie = bpf_get_socket_cookie(ctx), .address = *address, .port = *port };
-	struct ipv4_revnat_entry *entry;
+	struct revnat_tuple key = { .cookie = bpf_get_socket_cookie(ctx), .address = *address, .port = *port };
+	struct revnat_entry *entry;
 	__u64 netns;
 
 	if (owner(ctx, &netns) < 0)
-		return;
-	entry = bpf_map_lookup_elem(&cilium_lb4_reverse_sk, &key);
+		return 0;
+	entry = bpf_map_lookup_elem(&REVERSE_SK, &key);
 	if (!entry)
-		return;
+		return 0;
 	*address = entry->address;
 	*port = entry->port;
+	return 0;
 }
 
-static __always_inline int forward4(struct bpf_sock_addr *ctx)
+/* Where an address of our family is in the context of an IPv6 socket: all four words; the last one of ::ffff:10.96.0.7,
+ * by which such a socket talks IPv4. False where the address is of the other family.
+ */
+static __always_inline bool load6(struct bpf_sock_addr *ctx, struct address *address)
 {
-	__be32 address = ctx->user_ip4;
-	__be16 port = ctx->user_port;
-	int error = forward(ctx, &address, &port);
+	bool mapped = !ctx->user_ip6[0] && !ctx->user_ip6[1] && ctx->user_ip6[2] == bpf_htonl(0xffff);
 
-	if (error) {
-		bpf_set_retval(error);
-		return REJECT;
-	}
-	ctx->user_ip4 = address;
-	ctx->user_port = port;
-	return PROCEED;
+#if FAMILY == 4
+	address->words[0] = ctx->user_ip6[3];
+	return mapped;
+#else
+	*address = (struct address){
+		{ ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] },
+	};
+	return !mapped;
+#endif
 }
 
-static __always_inline int reverse4(struct bpf_sock_addr *ctx)
+static __always_inline void store6(struct bpf_sock_addr *ctx, const struct address *address)
 {
-	__be32 address = ctx->user_ip4;
-	__be16 port = ctx->user_port;
-
-	reverse(ctx, &address, &port);
-	ctx->user_ip4 = address;
-	ctx->user_port = port;
-	return PROCEED;
+#if FAMILY == 6
+	ctx->user_ip6[0] = address->words[0];
+	ctx->user_ip6[1] = address->words[1];
+	ctx->user_ip6[2] = address->words[2];
+#endif
+	ctx->user_ip6[3] = address->words[WORDS - 1];
 }
 
-SEC("cgroup/connect4")
-int cil_sock4_connect(struct bpf_sock_addr *ctx)
+static __always_inline bool load4(struct bpf_sock_addr *ctx, struct address *address)
 {
-	return forward4(ctx);
+	address->words[0] = ctx->user_ip4;
+	return true;
 }
 
-SEC("cgroup/sendmsg4")
-int cil_sock4_sendmsg(struct bpf_sock_addr *ctx)
+static __always_inline void store4(struct bpf_sock_addr *ctx, const struct address *address)
 {
-	return forward4(ctx);
+	ctx->user_ip4 = address->words[0];
 }
 
-SEC("cgroup/recvmsg4")
-int cil_sock4_recvmsg(struct bpf_sock_addr *ctx)
-{
-	return reverse4(ctx);
+/* A hook of the sockets of one version: cil_sock4_connect, … */
+#define HOOK(version, name, act)							\
+SEC("cgroup/" #name #version)								\
+int cil_sock##version##_##name(struct bpf_sock_addr *ctx)				\
+{											\
+	struct address address;								\
+	__be16 port = ctx->user_port;							\
+	int error;									\
+											\
+	if (!load##version(ctx, &address))						\
+		return PROCEED;								\
+	error = act(ctx, &address, &port);						\
+	if (error) {									\
+		bpf_set_retval(error);							\
+		return REJECT;								\
+	}										\
+	store##version(ctx, &address);							\
+	ctx->user_port = port;								\
+	return PROCEED;									\
 }
 
-SEC("cgroup/getpeername4")
-int cil_sock4_getpeername(struct bpf_sock_addr *ctx)
-{
-	return reverse4(ctx);
-}
+#define HOOKS(version)									\
+HOOK(version, connect, forward)								\
+HOOK(version, sendmsg, forward)								\
+HOOK(version, recvmsg, reverse)								\
+HOOK(version, getpeername, reverse)
 
-/* An IPv6 socket that talks IPv4: to ::ffff:10.96.0.7. */
-static __always_inline bool mapped(struct bpf_sock_addr *ctx)
-{
-	return !ctx->user_ip6[0] && !ctx->user_ip6[1] && ctx->user_ip6[2] == bpf_htonl(0xffff);
-}
-
-static __always_inline int forward6(struct bpf_sock_addr *ctx)
-{
-	__be32 address = ctx->user_ip6[3];
-	__be16 port = ctx->user_port;
-	int error;
-
-	if (!mapped(ctx))
-		return PROCEED;
-	error = forward(ctx, &address, &port);
-	if (error) {
-		bpf_set_retval(error);
-		return REJECT;
-	}
-	ctx->user_ip6[3] = address;
-	ctx->user_port = port;
-	return PROCEED;
-}
-
-static __always_inline int reverse6(struct bpf_sock_addr *ctx)
-{
-	__be32 address = ctx->user_ip6[3];
-	__be16 port = ctx->user_port;
-
-	if (!mapped(ctx))
-		return PROCEED;
-	reverse(ctx, &address, &port);
-	ctx->user_ip6[3] = address;
-	ctx->user_port = port;
-	return PROCEED;
-}
-
-SEC("cgroup/connect6")
-int cil_sock6_connect(struct bpf_sock_addr *ctx)
-{
-	return forward6(ctx);
-}
-
-SEC("cgroup/sendmsg6")
-int cil_sock6_sendmsg(struct bpf_sock_addr *ctx)
-{
-	return forward6(ctx);
-}
-
-SEC("cgroup/recvmsg6")
-int cil_sock6_recvmsg(struct bpf_sock_addr *ctx)
-{
-	return reverse6(ctx);
-}
-
-SEC("cgroup/getpeername6")
-int cil_sock6_getpeername(struct bpf_sock_addr *ctx)
-{
-	return reverse6(ctx);
-}
+HOOKS(6)
+#if FAMILY == 4
+HOOKS(4)
+#endif

@@ -9,12 +9,12 @@ depends on the current objects alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from socket import inet_aton
 
 import msgspec
 
 from labkit.proxy.config import ProxyConfig
 from labkit.proxy.ebpf import layout, maglev
+from labkit.proxy.ebpf.maps import MAPS, Maps
 from labkit.proxy.ebpf.numbers import Numbers
 from labkit.proxy.ebpf.plan import Address, EbpfPlan, Frontend, Share, share
 from labkit.proxy.mode import View
@@ -23,23 +23,18 @@ from labkit.proxy.model import PortKey
 Entry = tuple[str, bytes]
 """A map's name and a key in it."""
 
-ORDER = (
-    layout.BACKENDS, layout.HERE, layout.REVERSE_NAT, layout.MAGLEV, layout.AFFINITY_MATCH, layout.SOURCE_RANGE,
-    layout.SERVICES,
-)  # fmt: skip
-"""Leaves first: what an entry leads to is there before it. Deleted in the opposite order."""
 _NOTHING = Share((), frozenset(), frozenset())
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What to write, in this order, and what to delete afterwards, in this order.
+    """What to write, in this order, and what to delete afterwards, in this order, with what it was.
 
     In between a program sees the old or the new endpoints of a Service, or some of both, and never a slot that leads
     nowhere: a frontend's first entry, which says how many slots there are, is the last that is written.
     """
 
     writes: tuple[tuple[Entry, bytes], ...]
-    deletes: tuple[Entry, ...]
+    deletes: Mapping[Entry, bytes]
 
     def __str__(self) -> str:
         """As commands of bpftool."""
@@ -51,25 +46,27 @@ class Changes(msgspec.Struct, frozen=True):
         return "".join(lines)
 
 
-def changes(before: Mapping[Entry, bytes], after: Mapping[Entry, bytes]) -> Changes:
-    """What leads from one content of the maps to another."""
+def changes(before: Mapping[Entry, bytes], after: Mapping[Entry, bytes], maps: Maps) -> Changes:
+    """What leads from one content of a family's maps to another: leaves are written first, and deleted last."""
     writes = [(entry, value) for entry, value in after.items() if before.get(entry) != value]
     deletes = [entry for entry in before if entry not in after]
-    writes.sort(key=lambda write: _turn(write[0]))
-    deletes.sort(key=_turn, reverse=True)
-    return Changes(tuple(writes), tuple(deletes))
+    order = {name: turn for turn, name in enumerate(maps.order)}
 
+    def turn(entry: Entry) -> tuple[int, bool, bytes]:
+        name, key = entry
+        return order[name], name == maps.services and layout.slot_of(key) == 0, key
 
-def _turn(entry: Entry) -> tuple[int, bool, bytes]:
-    name, key = entry
-    return ORDER.index(name), name == layout.SERVICES and layout.slot_of(key) == 0, key
+    writes.sort(key=lambda write: turn(write[0]))
+    deletes.sort(key=turn, reverse=True)
+    return Changes(tuple(writes), {entry: before[entry] for entry in deletes})
 
 
 class Tables:
-    """The wanted content of one node's maps, kept up port by port: `entries`."""
+    """The wanted content of one node's maps of one family, kept up port by port: `entries`."""
 
     def __init__(self, config: ProxyConfig) -> None:
         self.entries: dict[Entry, bytes] = {}
+        self.maps = MAPS[config.family]
         self._config = config
         self._shares: dict[PortKey, Share] = {}
         self._claims: dict[Address, dict[PortKey, Frontend]] = {}
@@ -83,6 +80,10 @@ class Tables:
         """What the maps hold, to be read."""
         frontends = {address: _winner(claims) for address, claims in self._claims.items()}
         return EbpfPlan(self._config.cluster_cidr, frontends, frozenset(self._here), dict(self._frontends.given))
+
+    def uses(self, address: Address) -> bool:
+        """Whether it is an endpoint, if only for the connections that it has."""
+        return address in self._states
 
     def update(self, view: View, changed: Set[PortKey] | None) -> Changes:
         """Follow the ports that changed (None: all). Raises `RuleError` where there are more frontends than numbers."""
@@ -123,7 +124,7 @@ class Tables:
         before: dict[Entry, bytes] = {}
         after: dict[Entry, bytes] = {}
         for ip in here:
-            entry = (layout.HERE, inet_aton(ip))
+            entry = (self.maps.here, layout.packed(ip))
             _take(self.entries, entry, before)
             if self._here[ip]:
                 after[entry] = layout.SET
@@ -131,7 +132,7 @@ class Tables:
                 del self._here[ip]
         gone = [address for address in backends if address not in self._states]
         for address in sorted(backends):
-            entry = (layout.BACKENDS, layout.backend_key(self._backends.of(address)))
+            entry = (self.maps.backends, layout.backend_key(self._backends.of(address)))
             _take(self.entries, entry, before)
             if address in self._states:
                 after[entry] = layout.backend(address, min(self._states[address].values()))
@@ -146,30 +147,30 @@ class Tables:
         for address in gone:
             self._backends.free(address)
         self.entries.update(after)
-        return changes(before, after)
+        return changes(before, after, self.maps)
 
     def _frontend(self, front: Frontend) -> dict[Entry, bytes]:
         """All entries of one frontend."""
         number = self._frontends.of(front.address)
-        key = layout.frontend_key(number)
-        found: dict[Entry, bytes] = {(layout.REVERSE_NAT, key): layout.reverse_nat(front.address)}
+        key, maps = layout.frontend_key(number), self.maps
+        found: dict[Entry, bytes] = {(maps.reverse_nat, key): layout.reverse_nat(front.address)}
         scopes = {layout.EXTERNAL: front.backends}
         if front.internal is not None:
             scopes[layout.INTERNAL] = front.internal
         for scope, backends in scopes.items():
             numbers = [self._backends.of(b) for b in backends]
             first = layout.service_key(front.address, scope, 0)
-            found[layout.SERVICES, first] = layout.service(front, len(backends), number)
+            found[maps.services, first] = layout.service(front, len(backends), number)
             for n, backend in enumerate(numbers, 1):
-                found[layout.SERVICES, layout.service_key(front.address, scope, n)] = layout.slot(backend, number)
+                found[maps.services, layout.service_key(front.address, scope, n)] = layout.slot(backend, number)
                 if front.affinity_seconds:
-                    found[layout.AFFINITY_MATCH, layout.affinity_match(backend, number)] = layout.SET
+                    found[maps.affinity_match, layout.affinity_match(backend, number)] = layout.SET
         for prefix in front.ranges:
-            found[layout.SOURCE_RANGE, layout.source_range(prefix, number)] = layout.SET
+            found[maps.source_range, layout.source_range(prefix, number)] = layout.SET
         if front.maglev and front.routable and front.backends:
             positions = maglev.table(maglev.names(front.backends))
             by_position = [self._backends.of(b) for b in front.backends]
-            found[layout.MAGLEV, key] = layout.maglev([by_position[p] for p in positions])
+            found[maps.maglev, key] = layout.maglev([by_position[p] for p in positions])
         return found
 
 

@@ -49,18 +49,21 @@ class IptablesMode:
 
     async def sync(self, view: View, changed: Set[PortKey] | None) -> str:
         shape = (commented(view), last(view, self.config))
-        blocks: dict[PortKey, Block | None] = {}
         keys = changed
         if keys is None or shape != self._shape:
-            keys = view.ports.keys() | (self._chains.keys() - {LAST})
-            blocks[LAST] = shape[1]
+            keys = view.ports.keys() | self._chains.keys() | {LAST}
         self._shape = shape
-        for key in keys:
-            blocks[key] = block(view.ports[key], view, self.config) if key in view.ports else None
-        edits = self._chains.replace(blocks, self._writer.batch)
+        edits = self._chains.edits(((key, self._block(key, view)) for key in sorted(keys)), self._writer.batch)
         return await self._writer.write(edits, self._chains.ruleset, changed is None)
+
+    def _block(self, key: PortKey, view: View) -> Block | None:
+        """What stands for the port in this node's rules; None where it is gone."""
+        if key == LAST:
+            return self._shape[1]
+        port = view.ports.get(key)
+        return block(port, view, self.config) if port else None
 
     async def stop(self) -> None:
         nothing = ruleset({table: {} for table, _ in frame(self.config)}, self.config.family)
-        await self._writer.write("", nothing, everything=True)
+        await self._writer.write((), nothing, everything=True)
         self._reset()

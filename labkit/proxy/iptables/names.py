@@ -6,9 +6,9 @@ Source: Kubernetes v1.34, pkg/proxy/iptables/proxier.go (`portProtoHash`, `servi
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b32encode
 from functools import lru_cache
+
+from labkit.proxy.hashed import hashed
 
 SERVICE_PREFIXES = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-FW-", "KUBE-EXT-")
 FIXED = frozenset(
@@ -29,19 +29,15 @@ FIXED = frozenset(
 @lru_cache(maxsize=65536)
 def port_hash(port: str, protocol: str) -> str:
     """The 16 characters behind KUBE-SVC-, KUBE-SVL-, KUBE-EXT- and KUBE-FW-; `protocol` in lower case."""
-    return _hash(port + protocol)
+    return hashed(port + protocol)
 
 
 @lru_cache(maxsize=65536)
 def endpoint_chain(port: str, protocol: str, address: str) -> str:
     """KUBE-SEP-…; `address` is `ip:port`."""
-    return f"KUBE-SEP-{_hash(port + protocol + address)}"
+    return f"KUBE-SEP-{hashed(port + protocol + address)}"
 
 
 def is_own(chain: str) -> bool:
     """Whether kube-proxy made the chain."""
     return chain in FIXED or chain.startswith(SERVICE_PREFIXES)
-
-
-def _hash(text: str) -> str:
-    return b32encode(hashlib.sha256(text.encode()).digest())[:16].decode()

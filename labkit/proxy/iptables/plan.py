@@ -78,17 +78,9 @@ def plan(view: View, config: ProxyConfig = DEFAULT) -> Ruleset:
 def block(port: Port, view: View, config: ProxyConfig) -> Block:
     """The rules of one Service port."""
     draft = Draft(config.family)
-    PortRules(
-        draft,
-        port.frontend,
-        endpoints.select(port.frontend, port.backends, view.node, view.zone),
-        cluster_cidr=config.cluster_cidr,
-        local_interface=config.local_interface,
-        masquerade_all=config.masquerade_all,
-        node_ip=view.node_ip,
-        commented=commented(view),
-    ).write()
-    return _block(draft)
+    selection = endpoints.select(port.frontend, port.backends, view.node, view.zone)
+    PortRules(draft, port.frontend, selection, config, view.node_ip, commented(view)).write()
+    return draft.chains
 
 
 def commented(view: View) -> bool:
@@ -126,7 +118,7 @@ def frame(config: ProxyConfig) -> Block:
         ctstate("RELATED,ESTABLISHED"),
         jump("ACCEPT"),
     )
-    return _block(draft)
+    return draft.chains
 
 
 def last(view: View, config: ProxyConfig) -> Block:
@@ -142,7 +134,7 @@ def last(view: View, config: ProxyConfig) -> Block:
         draft.nat(
             "KUBE-SERVICES", f"! {blocked}" if blocked else "", what, "-m addrtype --dst-type LOCAL", to_nodeports
         )
-    return _block(draft)
+    return draft.chains
 
 
 def _nodeport_addresses(view: View, config: ProxyConfig) -> list[str]:
@@ -150,7 +142,3 @@ def _nodeport_addresses(view: View, config: ProxyConfig) -> list[str]:
     own = [*view.addresses, *(["127.0.0.1"] if config.localhost else [])]
     networks = [ip_network(prefix) for prefix in config.nodeport_addresses]
     return [a for a in own if any(ip_address(a) in network for network in networks)]
-
-
-def _block(draft: Draft) -> Block:
-    return {(table, chain): texts for table, chains in draft.tables.items() for chain, texts in chains.items()}

@@ -9,9 +9,9 @@ Source: Kubernetes v1.34, pkg/proxy/iptables/proxier.go (`syncProxyRules`, `writ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
+from labkit.proxy.config import ProxyConfig
 from labkit.proxy.draft import (
     Draft,
     comment,
@@ -32,18 +32,21 @@ LOCAL_SOURCE = "-m addrtype --src-type LOCAL"
 LOCAL_DESTINATION = "-m addrtype --dst-type LOCAL"
 
 
-@dataclass(frozen=True)
 class PortRules:
     """Writes all rules of `port` into `draft`. `commented`: whether endpoint rules carry comments."""
 
-    draft: Draft
-    port: Frontend
-    selection: Selection
-    cluster_cidr: str
-    local_interface: str
-    masquerade_all: bool
-    node_ip: str
-    commented: bool
+    def __init__(
+        self, draft: Draft, port: Frontend, selection: Selection, config: ProxyConfig, node_ip: str, commented: bool
+    ) -> None:
+        self.draft = draft
+        self.port = port
+        self.selection = selection
+        self.config = config
+        self.node_ip = node_ip
+        self.commented = commented
+        named = port_hash(port.name, port.protocol)
+        self._svc, self._svl = f"KUBE-SVC-{named}", f"KUBE-SVL-{named}"
+        self._ext, self._fw = f"KUBE-EXT-{named}", f"KUBE-FW-{named}"
 
     def write(self) -> None:
         self._capture()
@@ -57,26 +60,6 @@ class PortRules:
         self._spread(self._svl, self.selection.local or ())
         for backend in self.selection.reachable:
             self._endpoint(backend)
-
-    @property
-    def _hash(self) -> str:
-        return port_hash(self.port.name, self.port.protocol)
-
-    @property
-    def _svc(self) -> str:
-        return f"KUBE-SVC-{self._hash}"
-
-    @property
-    def _svl(self) -> str:
-        return f"KUBE-SVL-{self._hash}"
-
-    @property
-    def _ext(self) -> str:
-        return f"KUBE-EXT-{self._hash}"
-
-    @property
-    def _fw(self) -> str:
-        return f"KUBE-FW-{self._hash}"
 
     @property
     def _internal_chain(self) -> str:
@@ -154,9 +137,9 @@ class PortRules:
     def _masquerade_internal(self) -> None:
         """What comes for the cluster IP from outside the pods' range must return through this node."""
         port = self.port
-        if not (self.masquerade_all or self.cluster_cidr or self.local_interface):
+        if not (self.config.masquerade_all or self.config.cluster_cidr or self.config.local_interface):
             return
-        by_address, by_interface = ("", "") if self.masquerade_all else self._from_pods("! ")
+        by_address, by_interface = ("", "") if self.config.masquerade_all else self._from_pods("! ")
         self.draft.nat(
             self._internal_chain,
             by_address,
@@ -170,9 +153,9 @@ class PortRules:
 
     def _from_pods(self, negated: str = "") -> tuple[str, str]:
         """What tells a pod's own traffic: by its source, or by the interface (proxy/util/localdetector.go)."""
-        if self.local_interface:
-            return "", f"{negated}-i {self.local_interface}"
-        return f"{negated}{source(self.cluster_cidr)}", ""
+        if self.config.local_interface:
+            return "", f"{negated}-i {self.config.local_interface}"
+        return f"{negated}{source(self.config.cluster_cidr)}", ""
 
     def _external_chain(self) -> None:
         """KUBE-EXT-…: with externalTrafficPolicy Local the source is kept, and own traffic goes to any node."""
@@ -180,7 +163,7 @@ class PortRules:
         if not self.port.external_local:
             draft.nat(self._ext, comment(f"masquerade traffic {which}"), jump("KUBE-MARK-MASQ"))
         else:
-            if self.cluster_cidr or self.local_interface:
+            if self.config.cluster_cidr or self.config.local_interface:
                 draft.nat(self._ext, *self._from_pods(), comment(f"pod traffic {which}"), jump(self._svc))
             masquerade, route = f"masquerade LOCAL traffic {which}", f"route LOCAL traffic {which}"
             draft.nat(self._ext, comment(masquerade), LOCAL_SOURCE, jump("KUBE-MARK-MASQ"))

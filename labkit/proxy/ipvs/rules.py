@@ -73,7 +73,7 @@ def rules(filled: Set[str], closed: Sequence[Element], config: ProxyConfig) -> R
     """
     draft = Draft(config.family)
     _Writer(draft, filled, f"{1 << config.masquerade_bit:#x}", config).write(closed)
-    return ruleset({table: draft.tables[table] for table in CHAINS}, config.family)
+    return ruleset(draft.tables(), config.family)
 
 
 @dataclass(frozen=True)

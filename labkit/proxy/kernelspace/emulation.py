@@ -10,8 +10,6 @@ A hash of the connection becomes a random choice, a hash of the client's address
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b32encode
 from collections.abc import Iterator
 
 from labkit.net.packet import endpoint
@@ -19,6 +17,7 @@ from labkit.net.rules import Ruleset
 from labkit.proxy.chains import Block, Chains, Place
 from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.draft import comment, destination, jump, one_of, source, to_port
+from labkit.proxy.hashed import hashed
 from labkit.proxy.kernelspace.hns import PROTOCOLS, Distribution, LoadBalancer
 from labkit.proxy.kernelspace.policies import load_balancers
 from labkit.proxy.mode import View
@@ -63,7 +62,7 @@ def block(made: tuple[LoadBalancer, ...], management_ip: str, config: ProxyConfi
 
 
 def chain_of(one: LoadBalancer) -> str:
-    return PREFIX + b32encode(hashlib.sha256(one.id.encode()).digest())[:16].decode()
+    return PREFIX + hashed(one.id)
 
 
 def is_own(chain: str) -> bool:

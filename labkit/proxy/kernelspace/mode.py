@@ -71,7 +71,7 @@ class KernelspaceMode:
                 made = self._made[key] = load_balancers(port, view, self.config)
                 blocks[key] = block(made, view.node_ip, self.config)
         edits = self._chains.replace(blocks, self._writer.batch)
-        return await self._writer.write(edits, self._chains.ruleset, changed is None)
+        return await self._writer.write([edits], self._chains.ruleset, changed is None)
 
     async def show(self, command: str) -> str:
         """As a Windows node would answer."""
@@ -80,5 +80,5 @@ class KernelspaceMode:
         return COMMANDS[command](self.plan)
 
     async def stop(self) -> None:
-        await self._writer.write("", ruleset({"nat": {}}, self.config.family), everything=True)
+        await self._writer.write((), ruleset({"nat": {}}, self.config.family), everything=True)
         self._reset()

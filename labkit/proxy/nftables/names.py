@@ -8,8 +8,7 @@ Source: Kubernetes v1.34, pkg/proxy/nftables/proxier.go (`hashAndTruncate`, `ser
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b32encode
+from labkit.proxy.hashed import hashed
 
 TABLE = "kube-proxy"
 _LONGEST = 240  # nf_tables' 256, less the longest prefix
@@ -43,5 +42,5 @@ def _port(name: str, protocol: str) -> str:
 
 
 def _hashed(text: str) -> str:
-    name = f"{b32encode(hashlib.sha256(text.encode()).digest())[:8].decode()}-{text}"
+    name = f"{hashed(text, 8)}-{text}"
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."

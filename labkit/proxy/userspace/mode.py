@@ -86,13 +86,13 @@ class UserspaceMode:
         blocks = await self._opened(process, view, keys)
         self._behind = False
         edits = self._chains.replace(blocks, self._writer.batch)
-        text = await self._writer.write(edits, self._chains.ruleset, changed is None)
+        text = await self._writer.write([edits], self._chains.ruleset, changed is None)
         await self._close(process)
         return text
 
     async def stop(self) -> None:
         nothing = ruleset({table: {} for table, _ in CHAINS}, self.config.family)
-        await self._writer.write("", nothing, everything=True)
+        await self._writer.write((), nothing, everything=True)
         process, self._process = self._process, None
         self._reset()
         if process:

@@ -16,12 +16,12 @@ from typing import Any
 
 import msgspec
 
+from labkit.linux.relayed import Relayed
 from labkit.net.packet import endpoint as joined
 from labkit.net.packet import split_endpoint
 from labkit.proxy.userspace.balancer import RoundRobin
 from labkit.proxy.userspace.counters import Counters
 from labkit.proxy.userspace.messages import Claim, Opened, Wanted
-from labkit.proxy.userspace.relayed import Relayed
 from labkit.proxy.userspace.tcp import TcpSocket
 from labkit.proxy.userspace.udp import UdpSocket
 from labkit.sandbox import syscalls
@@ -33,7 +33,7 @@ _BACKLOG = 1024
 class Served:
     """One Service port."""
 
-    def __init__(self, wanted: Wanted, family: int, relayed: Relayed) -> None:
+    def __init__(self, wanted: Wanted, family: int, relayed: Relayed[str]) -> None:
         kind = socket.SOCK_STREAM if wanted.protocol == "tcp" else socket.SOCK_DGRAM
         sock = _bound(family, kind, "", 0)
         self.port: int = sock.getsockname()[1]
@@ -53,7 +53,7 @@ class Server:
         self._family = socket.AF_INET6 if family == "IPv6" else socket.AF_INET
         self._served: dict[tuple[str, str], Served] = {}
         self._claimed: dict[Claim, socket.socket] = {}
-        self._relayed = Relayed()
+        self._relayed = Relayed[str]()
 
     def open(self, wanted: Sequence[Any], claims: Sequence[Any]) -> Opened:
         """Serve these ports, new ones or known ones with other endpoints, and hold these ports of the node."""
@@ -79,7 +79,7 @@ class Server:
     def relayed(self, protocol: str, asked: Sequence[tuple[str, str]]) -> list[str]:
         """The endpoints of connections, each known by its client's and its own `ip:port`; empty where not known."""
         pairs = [(split_endpoint(client), split_endpoint(own)) for client, own in asked]
-        return [self._relayed.find(protocol, own[1], client) for client, own in pairs]
+        return [self._relayed.find(protocol, own[1], client) or "" for client, own in pairs]
 
     def _serve(self, wanted: Wanted) -> Served:
         key = (wanted.name, wanted.protocol)

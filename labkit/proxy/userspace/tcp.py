@@ -14,10 +14,10 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from labkit.linux.relayed import Relayed
 from labkit.net.packet import split_endpoint
 from labkit.proxy.userspace.balancer import NoEndpoint, RoundRobin
 from labkit.proxy.userspace.counters import Counters
-from labkit.proxy.userspace.relayed import Relayed
 
 DIAL_SECONDS = (0.25, 0.5, 1.0, 2.0)
 """How long each attempt to reach an endpoint may take; after the last the client's connection is closed."""
@@ -32,7 +32,7 @@ class TcpSocket:
         listening: socket.socket,
         balancer: RoundRobin,
         counters: Counters,
-        relayed: Relayed,
+        relayed: Relayed[str],
         dial_seconds: Sequence[float] = DIAL_SECONDS,
     ) -> None:
         self._listening = listening

@@ -10,10 +10,10 @@ import asyncio
 import socket
 from typing import Any
 
+from labkit.linux.relayed import Relayed
 from labkit.net.packet import split_endpoint
 from labkit.proxy.userspace.balancer import NoEndpoint, RoundRobin
 from labkit.proxy.userspace.counters import Counters
-from labkit.proxy.userspace.relayed import Relayed
 
 IDLE_SECONDS = 0.25
 _LARGEST = 4096  # what is longer is cut, as it was
@@ -22,7 +22,7 @@ _LARGEST = 4096  # what is longer is cut, as it was
 class UdpSocket:
     """Serves the bound socket from now on, until `close`, which ends its clients too."""
 
-    def __init__(self, bound: socket.socket, balancer: RoundRobin, counters: Counters, relayed: Relayed) -> None:
+    def __init__(self, bound: socket.socket, balancer: RoundRobin, counters: Counters, relayed: Relayed[str]) -> None:
         self._bound = bound
         self._balancer = balancer
         self._counters = counters

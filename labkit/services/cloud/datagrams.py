@@ -7,16 +7,19 @@ import socket
 from contextlib import suppress
 from functools import partial
 
+from labkit.linux.relayed import Relayed
+from labkit.services.cloud.streams import Address, Leg
+
 CHUNK = 65536
 SILENCE = 30.0
-
-Address = tuple[str, int]
 
 
 class Datagrams:
     """Listens at an address. `backends` may be changed at any time: a client whose backend stays keeps it."""
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, relayed: Relayed[Leg]) -> None:
+        self._place = address, port
+        self._relayed = relayed
         self.backends: list[Address] = []
         self._turn = 0
         self._loop = asyncio.get_running_loop()
@@ -52,6 +55,7 @@ class Datagrams:
             self._turn += 1
             sock = self._new()
             sock.connect(backend)
+            self._relayed.note("udp", self._place, client, (sock.getsockname()[:2], backend))
             self._loop.add_reader(sock, partial(self._from_backend, client, sock))
         else:
             sock, backend, timer = known

@@ -15,11 +15,13 @@ from typing import Any
 
 import msgspec
 
+from labkit.linux.relayed import Relayed
+from labkit.net.packet import endpoint, split_endpoint
 from labkit.sandbox import syscalls
 from labkit.sandbox.channel import Peer
 from labkit.services.cloud.datagrams import Datagrams
 from labkit.services.cloud.fronts import Front
-from labkit.services.cloud.streams import Streams
+from labkit.services.cloud.streams import Leg, Streams
 
 Server = Streams | Datagrams
 
@@ -29,6 +31,7 @@ class Proxy:
 
     def __init__(self) -> None:
         self._servers: dict[tuple[str, str, int], Server] = {}
+        self._relayed = Relayed[Leg]()
 
     def serve(self, fronts: Sequence[dict[str, Any]]) -> None:
         """Listen there, and nowhere else; connections to a backend that is left out live on."""
@@ -38,12 +41,19 @@ class Proxy:
         for place, backends in wanted.items():
             if place not in self._servers:
                 protocol, address, port = place
-                self._servers[place] = (Streams if protocol == "TCP" else Datagrams)(address, port)
+                self._servers[place] = (Streams if protocol == "TCP" else Datagrams)(address, port, self._relayed)
             self._servers[place].backends = list(backends)
+
+    def relayed(self, protocol: str, asked: Sequence[Sequence[str]]) -> list[tuple[str, str] | None]:
+        """The connections to backends, as the ends of each, of those from clients: `ip:port` of client and listener."""
+        pairs = [(split_endpoint(client), split_endpoint(own)) for client, own in asked]
+        legs = (self._relayed.find(protocol, own, client) for client, own in pairs)
+        return [(endpoint(*leg[0]), endpoint(*leg[1])) if leg else None for leg in legs]
 
 
 async def _main(channel: socket.socket) -> None:
-    peer = await Peer.over(channel, {"serve": Proxy().serve})
+    proxy = Proxy()
+    peer = await Peer.over(channel, {"serve": proxy.serve, "relayed": proxy.relayed})
     await peer.closed()
 
 

@@ -6,15 +6,23 @@ import asyncio
 import socket
 from contextlib import suppress
 
+from labkit.linux.relayed import Relayed
+
 CHUNK = 65536
 PATIENCE = 2.0
 """Seconds in which a backend must take the connection; then the next one is tried."""
+
+Address = tuple[str, int]
+Leg = tuple[Address, Address]
+"""A connection to a backend: the proxy's own end and the backend's."""
 
 
 class Streams:
     """Listens at an address. `backends` may be changed at any time: who is connected stays so."""
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, relayed: Relayed[Leg]) -> None:
+        self._place = address, port
+        self._relayed = relayed
         self.backends: list[tuple[str, int]] = []
         self._turn = 0
         self._loop = asyncio.get_running_loop()
@@ -35,15 +43,15 @@ class Streams:
 
     def _accept(self) -> None:
         with suppress(BlockingIOError, ConnectionAbortedError):
-            client, _ = self._socket.accept()
+            client, sender = self._socket.accept()
             client.setblocking(False)
-            task = self._loop.create_task(self._serve(client))
+            task = self._loop.create_task(self._serve(client, sender))
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
 
-    async def _serve(self, client: socket.socket) -> None:
+    async def _serve(self, client: socket.socket, sender: Address) -> None:
         with client:
-            backend = await self._connect()
+            backend = await self._connect(sender)
             if backend is None:
                 return
             with backend, suppress(OSError):
@@ -51,7 +59,7 @@ class Streams:
                     both.create_task(self._carry(client, backend))
                     both.create_task(self._carry(backend, client))
 
-    async def _connect(self) -> socket.socket | None:
+    async def _connect(self, client: Address) -> socket.socket | None:
         """A connection to the next backend that takes one."""
         order = list(self.backends)
         for _ in order:
@@ -61,6 +69,7 @@ class Streams:
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._loop.sock_connect(sock, place)
+                self._relayed.note("tcp", self._place, client, (sock.getsockname()[:2], place))
                 return sock
             except (OSError, TimeoutError):
                 sock.close()

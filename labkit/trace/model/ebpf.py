@@ -15,12 +15,9 @@ from ipaddress import ip_address, ip_network
 from labkit.net.packet import Packet
 from labkit.net.path import RuleHit
 from labkit.proxy.ebpf import maglev
-from labkit.proxy.ebpf.layout import SERVICES
-from labkit.proxy.ebpf.plan import ANY, PROTOCOLS, Address, EbpfPlan, Frontend, entries, text
+from labkit.proxy.ebpf.maps import CABLE, maps_for
+from labkit.proxy.ebpf.plan import PROTOCOLS, Address, EbpfPlan, Frontend, entries, text
 from labkit.trace.model.prediction import Arrival, Outcome, Prediction, Verdict
-
-SOCKET, CABLE = "cil_sock4_connect", "cil_from_netdev"
-"""The programs that choose, where a table of netfilter has its chains."""
 
 
 def predict(plan: EbpfPlan, packet: Packet, at: Arrival) -> Prediction:
@@ -32,7 +29,7 @@ def predict(plan: EbpfPlan, packet: Packet, at: Arrival) -> Prediction:
     frontend = _find(plan, packet, at.from_node) if at.state == "NEW" and packet.protocol.lower() in PROTOCOLS else None
     if frontend is None:
         return _one(packet, "UNTOUCHED", (), at.remembered)
-    walk = _Walk(plan, packet, frontend, at.place, SOCKET if inside else CABLE)
+    walk = _Walk(plan, packet, frontend, at.place, inside)
     refused = _refused(frontend, packet.src, inside)
     if refused:
         return _one(packet, refused, walk.hits(0), at.remembered)
@@ -43,7 +40,8 @@ def _find(plan: EbpfPlan, packet: Packet, from_node: bool) -> Frontend | None:
     port, protocol = packet.dport or 0, packet.protocol.lower()
     if found := plan.frontends.get((packet.dst, port, protocol)):
         return found
-    return plan.frontends.get((ANY, port, protocol)) if from_node and ip_address(packet.dst).is_loopback else None
+    own = from_node and ip_address(packet.dst).is_loopback
+    return plan.frontends.get((maps_for(packet.dst).unspecified, port, protocol)) if own else None
 
 
 def _refused(frontend: Frontend, client: str, inside: bool) -> Verdict | None:
@@ -62,12 +60,11 @@ def _backends(frontend: Frontend, inside: bool) -> tuple[Address, ...]:
 
 
 class _Walk:
-    """One packet to one frontend, through one of the programs."""
+    """One packet to one frontend, through the program of the socket (`inside`) or of the cable."""
 
-    def __init__(self, plan: EbpfPlan, packet: Packet, frontend: Frontend, place: str, program: str) -> None:
+    def __init__(self, plan: EbpfPlan, packet: Packet, frontend: Frontend, place: str, inside: bool) -> None:
         self._plan, self._packet, self._frontend = plan, packet, frontend
-        self._place, self._program = place, program
-        self._inside = program == SOCKET
+        self._place, self._inside = place, inside
         self._backends = _backends(frontend, self._inside)
 
     def hits(self, slot: int) -> tuple[RuleHit, ...]:
@@ -75,7 +72,9 @@ class _Walk:
         number = self._plan.numbers.get(self._frontend.address, 0)
         lines = entries(self._frontend, number, self._inside and self._frontend.internal is not None)
         found = [(n, " ".join(lines[n])) for n in sorted({0, slot})]
-        return tuple(RuleHit(self._place, SERVICES, self._program, n, line) for n, line in found)
+        maps = maps_for(self._packet.dst)
+        program = maps.connect if self._inside else CABLE["ingress"]
+        return tuple(RuleHit(self._place, maps.services, program, n, line) for n, line in found)
 
     def outcomes(self, remembered: Set[str]) -> Iterable[Outcome]:
         sticky = self._frontend.affinity_seconds > 0

@@ -103,8 +103,7 @@ class IpvsWalk(Walk):
         if not shares:
             yield replace(branch, decided="REJECT")
         for server, share in shares.items():
-            number = virtual.servers.index(server) + 1
-            hit = RuleHit(self.place, TABLE, virtual.name, number, virtual.added(server))
+            hit = RuleHit(self.place, TABLE, virtual.name, virtual.number(server), virtual.added(server))
             yield replace(
                 branch,
                 packet=msgspec.structs.replace(packet, dst=server.ip, dport=server.port),

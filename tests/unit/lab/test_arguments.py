@@ -41,7 +41,6 @@ def test_takes_what_makes_sense(changed: dict[str, Any]) -> None:
         ({"zones": ("Mars!",)}, "zone name 'Mars!': at most 8 lower-case letters, digits and dashes"),
         ({"cni": "calico"}, "cni is 'calico': choose one of ptp, bridge"),
         ({"proxy_mode": "magic"}, f"proxy_mode is 'magic': choose one of {', '.join(PROXY_MODES)}"),
-        ({"proxy_mode": "ebpf", "nodes": 65}, "nodes is 65: in ebpf mode choose from 1 to 64"),
         ({"iptables": "nftables"}, "iptables is 'nftables': choose one of nft, legacy, or leave it out"),
         ({"link": {"dely": "5ms"}}, "link has no 'dely': it takes bw, delay, jitter, loss, max_queue_size"),
         ({"link": {"delay": 5}}, "link['delay'] is 5: a time such as \"5ms\" is wanted"),
@@ -76,10 +75,16 @@ def test_ports_that_nodes_need_themselves() -> None:
 
 
 def test_ip_families() -> None:
-    check_families(["IPv4"], "ebpf")
-    check_families(("IPv4", "IPv6"), "iptables")
+    check_families(["IPv4"], "ebpf", 64)
+    check_families(("IPv4", "IPv6"), "ebpf", 32)
+    check_families(("IPv4", "IPv6"), "iptables", 200)
     for wrong in ([], ["IPv6"], ["IPv6", "IPv4"], ["IPv4", "IPv4"], ["ipv4"]):
         with pytest.raises(LabError, match=r"choose \('IPv4',\) or \('IPv4', 'IPv6'\)"):
-            check_families(wrong, "iptables")
-    with pytest.raises(LabError, match="proxy_mode 'ebpf' serves IPv4 only"):
-        check_families(["IPv4", "IPv6"], "ebpf")
+            check_families(wrong, "iptables", 3)
+
+
+def test_the_kernel_takes_so_many_nodes_programs() -> None:
+    with pytest.raises(LabError, match=r"^nodes is 65: in ebpf mode with IPv4 choose from 1 to 64$"):
+        check_families(["IPv4"], "ebpf", 65)
+    with pytest.raises(LabError, match=r"^nodes is 33: in ebpf mode with IPv4 and IPv6 choose from 1 to 32$"):
+        check_families(["IPv4", "IPv6"], "ebpf", 33)

@@ -7,7 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from labkit.lab.bench import api, etcd, hollow
+from labkit.errors import LabError
+from labkit.lab.bench import api, connect, etcd, hollow, proxy
 from labkit.lab.bench.report import Figure, Report, Row, figure
 
 ROW = Row("a pod", "pod", 1000, "ms", "bare netlink", "bare", "2 x")
@@ -44,3 +45,27 @@ def test_etcd_is_asked_what_the_lab_is_asked(tmp_path):
             assert json.loads(client.ask(server.every()))["count"] == "20"
             with pytest.raises(RuntimeError, match="answer 404"):
                 client.ask(etcd.message("GET", "/v3/nothing"))
+
+
+@pytest.mark.parametrize("sizes", [(), (0, 10), (10, 10), (1000, 10)])
+def test_connecting_wants_sizes_that_grow(sizes):
+    with pytest.raises(LabError, match="are no sizes that grow from 1 or more"):
+        connect.connecting(["iptables"], sizes)
+
+
+def test_what_is_not_measured_is_refused_with_what_is():
+    with pytest.raises(
+        LabError, match="'kernelspace' is not measured; these are: iptables, nftables, userspace, ipvs, ebpf"
+    ):
+        connect.connecting(["iptables", "kernelspace"])
+
+
+def test_each_connection_stands_beside_the_one_without_kube_proxy_in_its_kernel():
+    found = {f"{mode} {size}": 3e-5 for mode in connect.KERNELS for size in connect.SIZES}
+    found |= {f"namespaces bare {size}": 2e-5 for size in connect.SIZES}
+    found |= {f"uml bare {size}": 1e-5 for size in connect.SIZES}
+    figures = proxy.told(found, ["connect"]).figures
+    assert len(figures) == 5 * 4
+    assert {round(f.ratio, 6) for f in figures if "(namespaces)" in f.name} == {1.5}
+    assert {round(f.ratio, 6) for f in figures if "(uml)" in f.name} == {3.0}
+    assert figures[3].name == "connect to the last of 10000 Services, iptables (namespaces)"

@@ -1,5 +1,6 @@
 """Servers and sets in the words of ipvsadm and ipset, and back."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +40,15 @@ SETS = st.one_of(
 
 @given(st.lists(VIRTUAL, max_size=5))
 def test_servers(servers: list[VirtualServer]) -> None:
-    assert ipvs.parse("".join(map(str, servers))) == servers
+    printed = [msgspec.structs.replace(one, servers=one.listed) for one in servers]
+    assert ipvs.parse("".join(map(str, servers))) == printed
+
+
+def test_real_servers_are_printed_by_their_addresses_as_numbers() -> None:
+    addresses = ("10.244.1.10", 80), ("10.244.1.9", 8080), ("10.244.1.9", 80)
+    web = VirtualServer("10.96.0.10", 80, "tcp", servers=tuple(RealServer(*each) for each in addresses))
+    assert [server.address for server in web.listed] == ["10.244.1.9:80", "10.244.1.9:8080", "10.244.1.10:80"]
+    assert [web.number(server) for server in web.servers] == [3, 2, 1]
 
 
 @given(st.lists(SETS, max_size=4, unique_by=lambda one: one.name))

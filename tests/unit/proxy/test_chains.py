@@ -21,14 +21,18 @@ steps = st.lists(st.dictionaries(names, st.none() | st.tuples(blocks, st.none() 
 
 
 def made(given: Mapping[str, tuple[Block, list[str] | None] | None]) -> dict[tuple[str, str], Block | None]:
-    """Blocks by key, each with a chain of its own where the example says so."""
+    """Blocks by key, each with two chains of its own where the example says so, and a rule that leads there."""
     found: dict[tuple[str, str], Block | None] = {}
     for name, part in given.items():
         if part is None:
             found[name, "tcp"] = None
         else:
             shared, own = part
-            found[name, "tcp"] = {**shared, **({("nat", f"OWN-{name}"): own} if own is not None else {})}
+            block = {place: list(texts) for place, texts in shared.items()}
+            if own is not None:
+                block.setdefault(("nat", "SOME"), []).append(f"-j OWN-{name}")
+                block |= {("nat", f"OWN-{name}"): [*own, f"-j END-{name}"], ("nat", f"END-{name}"): own}
+            found[name, "tcp"] = block
     return found
 
 
@@ -54,6 +58,7 @@ class Kernel:
                     del chains[chain][int(rest) - 1]
                 case "-X":
                     assert not chains.pop(chain)
+                    assert not any(f"-j {chain}" in rule for rules in chains.values() for rule in rules)
 
     def shows(self, wanted: Ruleset) -> bool:
         rules = {t.name: {c.name: [r.text for r in c.rules] for c in t.chains} for t in wanted.tables}

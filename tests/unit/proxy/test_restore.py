@@ -1,5 +1,6 @@
 """Applying a difference gives the desired rules; each transaction on the way leaves rules that work."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from labkit.net.rules import BUILT_IN, Ruleset, parse, ruleset
 from labkit.proxy.iptables.names import is_own
-from labkit.proxy.restore import diff, own_part
+from labkit.proxy.restore import PART, diff, own_part, transactions
 
 Tables = dict[str, dict[str, list[str]]]
 
@@ -93,6 +94,23 @@ def test_transactions_keep_to_the_limit() -> None:
     text = diff(None, built(dict.fromkeys(range(40), 3)), 50)
     assert max(part.count("\n") for part in text.split("COMMIT\n")) <= 51
     assert diff(None, built(dict.fromkeys(range(40), 3))).count("COMMIT") == 1
+
+
+@pytest.mark.parametrize("batch", [None, 250])
+def test_text_is_handed_out_while_the_next_groups_are_made(batch: int | None) -> None:
+    made = []
+
+    def groups() -> Iterator[tuple[str, list[str]]]:
+        for number in range(3 * PART):
+            made.append(f"-A KUBE-SERVICES -j {number}")
+            yield "nat", made[-1:]
+
+    parts = transactions(groups(), batch)
+    first = next(parts)
+    assert len(made) <= PART + 2
+    lines = (first + "".join(parts)).splitlines()
+    assert [line for line in lines if line not in ("*nat", "COMMIT")] == made
+    assert lines.count("*nat") == lines.count("COMMIT") == (12 if batch else 1)
 
 
 def test_only_what_changed_is_written() -> None:

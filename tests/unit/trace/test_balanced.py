@@ -1,5 +1,7 @@
 """IPVS's choice among the rules that a packet met."""
 
+import msgspec
+
 from labkit.linux.conntrack import Flow
 from labkit.net.ipvs import RealServer, VirtualServer
 from labkit.net.packet import Packet
@@ -27,8 +29,10 @@ def test_the_choice_stands_between_the_hooks_of_its_node() -> None:
     out, other = met("node-1", "filter", "OUTPUT"), met("node-2", "filter", "OUTPUT")
     found = with_balancing([first, out, last, other], {"node-1": [flow()]}, {"node-1": [WEB]})
     assert [e.hit for e in found] == [first.hit, CHOICE, out.hit, last.hit, other.hit]
-    found = with_balancing([], {"node-1": [flow()]}, {"node-1": [WEB]})
-    assert [e.hit for e in found] == [CHOICE]
+    for servers in (WEB.servers, WEB.servers[::-1]):  # the kernel's list: the server that came last is the first
+        listed = msgspec.structs.replace(WEB, servers=servers)
+        found = with_balancing([], {"node-1": [flow()]}, {"node-1": [listed]})
+        assert [e.hit for e in found] == [CHOICE]
 
 
 def test_connections_that_ipvs_did_not_balance_have_none() -> None:

@@ -44,5 +44,17 @@ def test_the_hits_are_entries_of_the_map() -> None:
     assert {h.chain for h in inside.hits} == {"cil_sock4_connect"}
 
 
+def test_ipv6_is_looked_up_in_maps_and_by_programs_of_its_own() -> None:
+    front = Frontend(("::", 30080, "tcp"), "NodePort", (("fd00:10:244:1::5", 8080, "tcp"),))
+    plan = EbpfPlan("fd00:10:244::/48", {front.address: front}, frozenset(), {front.address: 4})
+    own = Packet("::1", "::1", "TCP", 40000, 30080)
+    (outcome,) = predict(plan, own, from_node=True).outcomes
+    assert (outcome.packet.dst, outcome.packet.dport, outcome.masquerade) == ("fd00:10:244:1::5", 8080, False)
+    assert [(h.table, h.chain, h.text) for h in outcome.hits][1:] == [
+        ("cilium_lb6_services_v2", "cil_sock6_connect", "[::]:30080/TCP (1) [fd00:10:244:1::5]:8080/TCP (4) (1)")
+    ]
+    assert predict(plan, own).verdict == "UNTOUCHED"  # a pod's loopback is its own
+
+
 def test_a_known_connection_is_not_looked_up() -> None:
     assert predict(held(), OUTSIDE, state="ESTABLISHED").verdict == "UNTOUCHED"

@@ -1,9 +1,16 @@
-"""Services and endpoints in few words."""
+"""Services and endpoints in few words, and the same in IPv6."""
 
-from typing import Any
+import json
+import re
+from typing import Any, TypeVar
+
+import msgspec
 
 from labkit.api.objects import EndpointSlice, Node, Service, view
+from labkit.net.rules import Family
 from labkit.proxy.mode import View, seen
+
+T = TypeVar("T", Service, EndpointSlice, Node)
 
 NODE = view(
     {
@@ -41,8 +48,23 @@ def endpoints(name: str, *ends: tuple[str, str], port: int = 8080, **conditions:
     )
 
 
-def on_node(services: list[Service], slices: list[EndpointSlice]) -> View:
-    return seen(services, slices, NODE)
+def on_node(services: list[Service], slices: list[EndpointSlice], family: Family = "IPv4") -> View:
+    """What the node sees of IPv4 objects, or of their twins."""
+    if family == "IPv4":
+        return seen(services, slices, NODE)
+    return seen(map(twin, services), map(twin, slices), twin(NODE), family)
+
+
+def six(text: str) -> str:
+    """A text with IPv6 addresses in the place of IPv4 ones: 10.96.0.3 is fd00::10:96:0:3, and its /24 a /112."""
+    text = re.sub(r"\b(\d+)\.(\d+)\.(\d+)\.(\d+)\b", r"fd00::\1:\2:\3:\4", text)
+    return re.sub(r"(fd00::[0-9:]+)/24", r"\1/112", text)
+
+
+def twin(one: T) -> T:
+    """The same object in IPv6."""
+    raw = json.loads(six(msgspec.json.encode(one).decode()))
+    return msgspec.convert(raw | ({"addressType": "IPv6"} if isinstance(one, EndpointSlice) else {}), type(one))
 
 
 HERE, THERE = ("10.244.1.5", "node-1"), ("10.244.2.7", "node-2")

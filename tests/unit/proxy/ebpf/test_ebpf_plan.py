@@ -3,7 +3,8 @@
 import pytest
 
 from labkit.proxy.config import DEFAULT, EbpfConfig, ProxyConfig
-from labkit.proxy.ebpf.plan import plan
+from labkit.proxy.ebpf.maps import MAPS
+from labkit.proxy.ebpf.plan import merged, plan
 from labkit.proxy.ebpf.tables import Tables
 
 from .objects import EVERY_KIND, HERE, THEIR_ENDS, on_node, service
@@ -37,6 +38,34 @@ def test_the_listing_is_ciliums() -> None:
     assert str(tables.plan()) == LISTED
 
 
+LISTED_V6 = """\
+SERVICE ADDRESS                                    BACKEND ADDRESS (REVNAT_ID) (SLOT)
+[::]:30002/TCP (0)                                 [::]:0 (1) (0) [NodePort, sessionAffinity, non-routable]
+[::]:30002/TCP (1)                                 [fd00::10:244:1:5]:8080/TCP (1) (1)
+[::]:30002/TCP (2)                                 [fd00::10:244:2:7]:8080/TCP (1) (2)
+[fd00::10:96:0:2]:80/TCP (0)                       [::]:0 (2) (0) [ClusterIP, sessionAffinity, non-routable]
+[fd00::10:96:0:2]:80/TCP (1)                       [fd00::10:244:1:5]:8080/TCP (2) (1)
+[fd00::10:96:0:2]:80/TCP (2)                       [fd00::10:244:2:7]:8080/TCP (2) (2)
+[fd00::172:18:1:11]:30002/TCP (0)                  [::]:0 (3) (0) [NodePort, sessionAffinity]
+[fd00::172:18:1:11]:30002/TCP (1)                  [fd00::10:244:1:5]:8080/TCP (3) (1)
+[fd00::172:18:1:11]:30002/TCP (2)                  [fd00::10:244:2:7]:8080/TCP (3) (2)
+"""
+
+
+def test_the_listing_of_ipv6_has_its_addresses_in_brackets() -> None:
+    tables = Tables(ProxyConfig(family="IPv6"))
+    tables.update(on_node([EVERY_KIND[1]], THEIR_ENDS, "IPv6"), None)
+    assert str(tables.plan()).split() == LISTED_V6.split()
+
+
+def test_both_families_are_in_one_list() -> None:
+    plans = [plan(on_node(EVERY_KIND, THEIR_ENDS, family), ProxyConfig(family=family)) for family in MAPS]
+    both = str(merged(plans)).splitlines()
+    assert [" ".join(line.split()) for line in both] == [
+        " ".join(line.split()) for one, skip in zip(plans, (0, 1), strict=True) for line in str(one).splitlines()[skip:]
+    ]
+
+
 def test_node_ports_are_where_the_configuration_has_them() -> None:
     view = on_node([EVERY_KIND[1]], THEIR_ENDS)
 
@@ -49,6 +78,19 @@ def test_node_ports_are_where_the_configuration_has_them() -> None:
     assert where(nodeport_addresses=("10.0.0.0/8",)) == set()
     assert where(nodeport_addresses=("127.0.0.0/8",)) == {"0.0.0.0"}
     assert where(nodeport_addresses=("172.18.0.0/16", "10.0.0.0/8")) == {"172.18.1.11"}
+
+
+def test_node_ports_of_ipv6_are_on_its_loopback_too() -> None:
+    view = on_node([EVERY_KIND[1]], THEIR_ENDS, "IPv6")
+
+    def where(**config: object) -> set[str]:
+        found = plan(view, ProxyConfig(family="IPv6", **config)).frontends.values()
+        return {f.address[0] for f in found if f.kind == "NodePort"}
+
+    assert where() == {"fd00::172:18:1:11", "::"}
+    assert where(localhost_nodeports=False) == {"fd00::172:18:1:11"}
+    assert where(nodeport_addresses=("::1/128",)) == {"::"}
+    assert where(nodeport_addresses=("fd00::/16",)) == {"fd00::172:18:1:11"}
 
 
 def test_what_has_no_hook_is_left_out() -> None:

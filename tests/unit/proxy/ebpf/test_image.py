@@ -7,6 +7,7 @@ import pytest
 
 from labkit.errors import LabError, MissingFeature
 from labkit.proxy.ebpf import image, maglev
+from labkit.proxy.ebpf.maps import CABLE, MAPS
 
 SOURCES = Path(image.__file__).parent
 
@@ -14,6 +15,14 @@ SOURCES = Path(image.__file__).parent
 def test_the_source_and_the_plan_agree_on_the_tables_size() -> None:
     (size,) = re.findall(r"#define MAGLEV_SIZE (\d+)", (SOURCES / "maps.h").read_text())
     assert int(size) == maglev.SIZE
+
+
+def test_each_family_has_maps_of_its_own_name() -> None:
+    for family, names in MAPS.items():
+        made = image.image(family)
+        wanted = {*names.order, *names.hooks, *CABLE.values(), names.sockets, names.flows, names.netns, names.node}
+        assert not [name for name in wanted if name.encode() not in made]
+    assert b"cilium_lb4_services_v2" not in image.image("IPv6")
 
 
 def test_it_is_compiled_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,18 +8,25 @@ import pytest
 from msgspec.structs import replace
 
 from labkit.errors import RuleError
+from labkit.net.rules import Family
 from labkit.proxy.config import EbpfConfig, ProxyConfig
 from labkit.proxy.ebpf import layout
 from labkit.proxy.ebpf.decode import decode
+from labkit.proxy.ebpf.maps import MAPS, Maps
 from labkit.proxy.ebpf.numbers import Numbers
 from labkit.proxy.ebpf.plan import plan
-from labkit.proxy.ebpf.tables import ORDER, Changes, Entry, Tables, changes
+from labkit.proxy.ebpf.tables import Changes, Entry, Tables, changes
 from labkit.proxy.mode import view_of
 from labkit.proxy.tracker import Tracker
 
-from .objects import EVERY_KIND, HERE, NODE, THEIR_ENDS, THERE, endpoints, on_node, service
+from .objects import EVERY_KIND, HERE, NODE, THEIR_ENDS, THERE, T, endpoints, on_node, service, twin
 
 MAGLEV = ProxyConfig(ebpf=EbpfConfig("maglev"))
+NAMES = MAPS["IPv4"]
+
+
+def same(one: T) -> T:
+    return one
 
 
 def applied(entries: dict[Entry, bytes], found: Changes) -> dict[Entry, bytes]:
@@ -29,55 +36,58 @@ def applied(entries: dict[Entry, bytes], found: Changes) -> dict[Entry, bytes]:
     return after
 
 
-def without_numbers(entries: dict[Entry, bytes]) -> Counter[tuple[str, str]]:
+def without_numbers(entries: dict[Entry, bytes], names: Maps) -> Counter[tuple[str, str]]:
     """The maps' content with things in the place of their numbers."""
-    backends = {key: value.hex() for (name, key), value in entries.items() if name == layout.BACKENDS}
-    fronts = {int.from_bytes(k, "big"): v.hex() for (name, k), v in entries.items() if name == layout.REVERSE_NAT}
+    backends = {key: value.hex() for (name, key), value in entries.items() if name == names.backends}
+    fronts = {int.from_bytes(k, "big"): v.hex() for (name, k), v in entries.items() if name == names.reverse_nat}
     found: Counter[tuple[str, str]] = Counter()
     for (name, key), value in entries.items():
-        if name == layout.SERVICES:
+        if name == names.services:
             front = fronts[int.from_bytes(value[6:8], "little")]
             what = backends[value[:4]] if layout.slot_of(key) else value[:6].hex()
             found[name, f"{key.hex()} {front} {what} {value[8:].hex()}"] += 1
-        elif name == layout.MAGLEV:
+        elif name == names.maglev:
             table = [backends[value[at : at + 4]] for at in range(0, len(value), 4)]
             found[name, f"{fronts[int.from_bytes(key, 'big')]} {' '.join(table)}"] += 1
-        elif name == layout.AFFINITY_MATCH:
+        elif name == names.affinity_match:
             found[name, f"{backends[key[:4]]} {fronts[int.from_bytes(key[4:6], 'little')]}"] += 1
-        elif name == layout.SOURCE_RANGE:
+        elif name == names.source_range:
             found[name, f"{key[:4].hex()} {fronts[int.from_bytes(key[4:6], 'little')]} {key[8:].hex()}"] += 1
         else:
-            found[name, value.hex() if name != layout.HERE else key.hex()] += 1
+            found[name, value.hex() if name != names.here else key.hex()] += 1
     return found
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_entries_depend_on_the_objects_alone(seed: int) -> None:
     rng = random.Random(seed)
-    tracker, tables, entries = Tracker(), Tables(MAGLEV), dict[Entry, bytes]()
+    family: Family = "IPv6" if seed % 2 else "IPv4"
+    config, names, turned = replace(MAGLEV, family=family), MAPS[family], twin if seed % 2 else same
+    node = turned(NODE)
+    tracker, tables, entries = Tracker(family), Tables(config), dict[Entry, bytes]()
     for _ in range(120):
         one = rng.choice(EVERY_KIND)
         gone = rng.random() < 0.3
-        keys = tracker.service(one, gone=gone)
+        keys = tracker.service(turned(one), gone=gone)
         if rng.random() < 0.7:
             ends = rng.sample([HERE, THERE, ("10.244.1.6", "node-1"), ("10.244.3.3", "node-3")], rng.randrange(4))
             terminating = {"ready": False, "serving": True, "terminating": True} if rng.random() < 0.3 else {}
-            keys |= tracker.slice(endpoints(one.name, *ends, **terminating), gone=rng.random() < 0.2)
-        found = tables.update(view_of(tracker, NODE), keys)
+            keys |= tracker.slice(turned(endpoints(one.name, *ends, **terminating)), gone=rng.random() < 0.2)
+        found = tables.update(view_of(tracker, node), keys)
         entries = applied(entries, found)
         assert entries == tables.entries
-    anew = Tables(MAGLEV)
-    anew.update(view_of(tracker, NODE), None)
-    assert without_numbers(entries) == without_numbers(anew.entries)
-    wanted = plan(view_of(tracker, NODE), MAGLEV)
+    anew = Tables(config)
+    anew.update(view_of(tracker, node), None)
+    assert without_numbers(entries, names) == without_numbers(anew.entries, names)
+    wanted = plan(view_of(tracker, node), config)
     assert (tables.plan().frontends, tables.plan().here) == (wanted.frontends, wanted.here)
-    assert decode(tables.entries, MAGLEV.cluster_cidr) == tables.plan()
+    assert decode(tables.entries, names, config.cluster_cidr) == tables.plan()
 
 
 def test_nothing_is_left_of_what_has_gone() -> None:
     tables = Tables(MAGLEV)
     tables.update(on_node(EVERY_KIND, THEIR_ENDS), None)
-    assert {name for name, _ in tables.entries} == set(ORDER)
+    assert {name for name, _ in tables.entries} == set(NAMES.order)
     tables.update(on_node([], []), None)
     assert tables.entries == {}
     assert tables.plan().frontends == {}
@@ -86,11 +96,11 @@ def test_nothing_is_left_of_what_has_gone() -> None:
 def test_leaves_are_written_first_and_deleted_last() -> None:
     tables = Tables(MAGLEV)
     found = tables.update(on_node(EVERY_KIND, THEIR_ENDS), None)
-    turns = [(ORDER.index(name), layout.slot_of(key) == 0 if name == layout.SERVICES else False)
+    turns = [(NAMES.order.index(name), layout.slot_of(key) == 0 if name == NAMES.services else False)
              for (name, key), _ in found.writes]  # fmt: skip
     assert turns == sorted(turns)
     gone = tables.update(on_node([], []), None)
-    assert [ORDER.index(name) for name, _ in gone.deletes] == sorted(turns[n][0] for n in range(len(turns)))[::-1]
+    assert [NAMES.order.index(name) for name, _ in gone.deletes] == sorted(turns[n][0] for n in range(len(turns)))[::-1]
 
 
 def test_a_change_of_one_service_touches_no_other() -> None:
@@ -99,8 +109,8 @@ def test_a_change_of_one_service_touches_no_other() -> None:
     view = on_node(EVERY_KIND, [endpoints("plain", HERE), *THEIR_ENDS[1:]])
     found = tables.update(view, {("shop/plain:http", "tcp")})
     first = layout.service_key(("10.96.0.1", 80, "tcp"), 0, 0)
-    assert [entry for entry, _ in found.writes] == [(layout.SERVICES, first)]
-    assert found.deletes == ((layout.SERVICES, layout.service_key(("10.96.0.1", 80, "tcp"), 0, 2)),)
+    assert [entry for entry, _ in found.writes] == [(NAMES.services, first)]
+    assert tuple(found.deletes) == ((NAMES.services, layout.service_key(("10.96.0.1", 80, "tcp"), 0, 2)),)
     assert "bpftool map delete name cilium_lb4_services_v2 key hex 0a 60 00 01 00 50 02 00 06 00 00 00\n" in str(found)
     assert str(tables.update(view, {("shop/plain:http", "tcp")})) == ""
 
@@ -109,11 +119,11 @@ def test_what_is_missing_or_foreign_in_the_kernel_is_repaired() -> None:
     tables = Tables(MAGLEV)
     tables.update(on_node(EVERY_KIND, THEIR_ENDS), None)
     found = dict(tables.entries)
-    lost = next(entry for entry in found if entry[0] == layout.BACKENDS)
+    lost = next(entry for entry in found if entry[0] == NAMES.backends)
     value = found.pop(lost)
-    foreign = (layout.SERVICES, layout.service_key(("10.96.9.9", 80, "tcp"), 0, 0))
+    foreign = (NAMES.services, layout.service_key(("10.96.9.9", 80, "tcp"), 0, 0))
     found[foreign] = bytes(12)
-    assert changes(found, tables.entries) == Changes(((lost, value),), (foreign,))
+    assert changes(found, tables.entries, NAMES) == Changes(((lost, value),), {foreign: bytes(12)})
 
 
 def test_an_address_that_two_services_claim_is_the_first_ones() -> None:
@@ -136,7 +146,7 @@ def test_an_endpoint_that_terminates_stays_for_connections_that_it_has() -> None
     going = replace(going, metadata=replace(going.metadata, name="plain-2"))
     view = on_node([EVERY_KIND[0]], [endpoints("plain", HERE), going])
     tables.update(view, None)
-    states = {value[:4]: value[7] for (name, _), value in tables.entries.items() if name == layout.BACKENDS}
+    states = {value[:4]: value[7] for (name, _), value in tables.entries.items() if name == NAMES.backends}
     assert states == {ip_address(HERE[0]).packed: layout.ACTIVE, ip_address(THERE[0]).packed: layout.TERMINATING}
     (front,) = tables.plan().frontends.values()
     assert front.backends == ((HERE[0], 8080, "tcp"),)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from labkit.linux.relayed import Relayed
 from labkit.proxy.userspace.balancer import RoundRobin
 from labkit.proxy.userspace.counters import Counters
-from labkit.proxy.userspace.relayed import Relayed
 from labkit.proxy.userspace.tcp import DIAL_SECONDS, TcpSocket
 from labkit.proxy.userspace.udp import UdpSocket
 
@@ -54,7 +54,7 @@ class Proxied:
         self.balancer = RoundRobin("test")
         self.balancer.configure(endpoints, affinity)
         self.counters = Counters()
-        self.relayed = Relayed()
+        self.relayed = Relayed[str]()
         sock, address = bound() if udp else listening()
         self.address = (HOST, int(address.rpartition(":")[2]))
         self.socket = (UdpSocket if udp else TcpSocket)(sock, self.balancer, self.counters, self.relayed, **options)
