@@ -15,7 +15,8 @@ from typing import Any
 
 import official
 import pytest
-from labs import ONCE, SHOP, SHOP_SERVICES, errors, pod_names
+from inside import ONCE
+from labs import SHOP, SHOP_SERVICES, errors, pod_names
 from official import client
 
 from labkit import lab
