@@ -63,7 +63,8 @@ FEATURES = (
     Feature("ebpf-tc", "eBPF programs on interfaces", "sudo apt-get install user-mode-linux", _EBPF, _BOTH),
     Feature("ebpf-xdp", "eBPF programs in front of the network stack", "sudo apt-get install user-mode-linux"),
     Feature("ebpf-cgroup", "eBPF programs on sockets", "sudo apt-get install user-mode-linux", _EBPF, _BOTH),
+    Feature("sock-destroy", "ebpf mode: UDP clients of an endpoint that went are told so", "sudo modprobe udp_diag"),
 )
-NOT_IN_OWN = frozenset({"nftables", "iptables-nft", "wireguard"})
+NOT_IN_OWN = frozenset({"nftables", "iptables-nft", "wireguard", "sock-destroy"})
 """What the kernel that a lab brings along (User-Mode Linux) does not have either."""
 BY_NAME = {feature.name: feature for feature in FEATURES}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from labkit.errors import LabError, MissingFeature, NetlinkError
-from labkit.linux import conntrack, iptables, netns
+from labkit.linux import conntrack, iptables, netns, sock_diag
 from labkit.linux.features import BY_NAME, NOT_IN_OWN
 from labkit.linux.iptables import Variant
 from labkit.linux.netlink import CREATE, Netlink, attr
@@ -202,4 +202,5 @@ PROBES: dict[str, Probe] = {
     "ebpf-tc": _ebpf(_CLS),
     "ebpf-xdp": _ebpf(_XDP),
     "ebpf-cgroup": _ebpf(_CGROUP_SOCK_ADDR, _INET4_CONNECT),
+    "sock-destroy": sock_diag.destroys,
 }

@@ -31,7 +31,7 @@ from labkit.proxy.guard import Guard
 from labkit.proxy.health import NO_SNIFF, Health
 from labkit.proxy.healthcheck import Answer
 from labkit.proxy.metrics import VERSION, Metrics
-from labkit.proxy.mode import KnowsPods, Relays, Shows
+from labkit.proxy.mode import KnowsPods, Relays, Says, Shows
 from labkit.proxy.model import PortKey
 from labkit.proxy.modes import MODES
 from labkit.proxy.proxier import Proxier
@@ -71,7 +71,10 @@ class KubeProxy:
         cidrs = node.spec.pod_cidrs or ((node.spec.pod_cidr,) if node.spec.pod_cidr else ())
         for tracker in trackers:
             config = settings.proxy(tracker.family, addresses, cidrs)
-            proxier = Proxier(path, MODES[settings.mode](path, config, variant, fresh), tracker.family)
+            mode = MODES[settings.mode](path, config, variant, fresh)
+            if isinstance(mode, Says):
+                mode.say = around.say
+            proxier = Proxier(path, mode, tracker.family)
             counted, periods = (self.metrics, self.health), (settings.sync_period, settings.min_sync_period)
             self.families[tracker.family] = FamilyProxy(tracker, proxier, self._guard, counted, periods, around)
             self.metrics.begin(tracker.family)

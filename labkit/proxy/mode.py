@@ -8,7 +8,7 @@ Each folder beside this file is one mode, with its pure part in `plan.py`. Modes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -84,6 +84,13 @@ class Relays(Protocol):
         """The endpoints (`ip:port`) of connections, each asked for by the client's address and that of the process to
         which it came, both `ip:port`; empty where it is not known. `protocol` in lower case.
         """
+
+
+@runtime_checkable
+class Says(Protocol):
+    """A mode that has something to tell in kube-proxy's log, by what it is given for that."""
+
+    say: Callable[..., None]  # level, place, message, facts
 
 
 @runtime_checkable

@@ -3,78 +3,32 @@
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ebpf_bed import Bed, ask
+from ebpf_bed import ask
+from ebpf_service import FOUR, answering, refused, started, view
 from inside import in_sandbox
-from packetflow import NODE, endpoint_slice, service
 
-from labkit.errors import RuleError
-from labkit.linux import netns
+from labkit.errors import MissingFeature, RuleError
+from labkit.linux import netns, sock_diag
 from labkit.linux.bpf import Loaded
-from labkit.proxy.config import EbpfConfig, ProxyConfig
 from labkit.proxy.ebpf import PINS, layout
 from labkit.proxy.ebpf.image import image
 from labkit.proxy.ebpf.maps import MAPS
-from labkit.proxy.mode import View, seen
+from labkit.proxy.ebpf.mode import UNTERMINATED
 
 pytestmark = pytest.mark.sandbox("uml")  # the one kind whose kernel lets programs be loaded wherever the tests run
 
-A, B = "10.180.0.1", "10.180.2.1"  # endpoints: here, and on another node
-CLUSTER, NODE_PORT = ("172.30.0.41", 80), ("192.168.0.2", 3001)
-CLIENT, OUTSIDE = "10.180.0.9", "203.0.113.2"
+A, B, CLUSTER, NODE_PORT, OUTSIDE = FOUR.here, FOUR.there, FOUR.cluster, FOUR.node_port, FOUR.outside
 NAMES = MAPS["IPv4"]
-BOTH = {f"{ip}:8080" for ip in (A, B)}
+BOTH = FOUR.both
 
 
 @pytest.fixture(autouse=True)
 def _compiled() -> None:
     """Out here, where it is quick."""
     image()
-
-
-def view(*ends: str, going: str = "", **spec: Any) -> View:
-    """One Service, TCP and UDP, with these endpoints."""
-    ports = [{"name": p, "port": 80, "protocol": p, "targetPort": 8080, "nodePort": 3001} for p in ("TCP", "UDP")]
-    named = {"namespace": "ns1", "clusterIP": CLUSTER[0], "type": "NodePort", "ports": ports}
-    terminating = {"ready": False, "serving": True, "terminating": True}
-    addresses = [
-        {"address": ip, "node": "test-node" if ip == A else "node2", **(terminating if ip == going else {})}
-        for ip in ends
-    ]
-    into = [{"name": p, "port": 8080, "protocol": p} for p in ("TCP", "UDP")]
-    slices = {"namespace": "ns1", "service": "svc1", "endpoints": addresses, "ports": into}
-    return seen([service({**named, "name": "svc1", **spec})], [endpoint_slice(slices)], NODE)
-
-
-@asynccontextmanager
-async def started(**settings: Any) -> AsyncIterator[Bed]:
-    config = ProxyConfig(cluster_cidr="10.0.0.0/8", ebpf=EbpfConfig(**settings))
-    bed = Bed([A], [B], [(8080, "TCP"), (8080, "UDP")], [CLIENT], [OUTSIDE], config)
-    await bed.mode.start()
-    bed.serve()
-    try:
-        yield bed
-    finally:
-        await bed.close()
-
-
-async def answering(path: str, to: tuple[str, int], n: int = 24, protocol: str = "TCP") -> set[str]:
-    """The endpoints that answer n connections from n ports."""
-    asked = [ask(path, to, protocol, port=41000 + number) for number in range(n)]
-    return {answer.split(" ")[0] for answer in await asyncio.gather(*asked)}
-
-
-async def refused(path: str, to: tuple[str, int]) -> int:
-    """The number of the error."""
-    with pytest.raises(OSError) as caught:
-        async with asyncio.timeout(3):
-            await ask(path, to)
-    return caught.value.errno or errno.ETIMEDOUT
 
 
 @in_sandbox
@@ -147,7 +101,8 @@ async def test_a_client_keeps_its_endpoint_as_long_as_that_is_one() -> None:
             await bed.mode.sync(view(left, sessionAffinity="ClientIP"), {("ns1/svc1:TCP", "tcp")})
             assert await answering(path, to, 16) == {f"{left}:8080"}
             await bed.mode.sync(view(A, B, sessionAffinity="ClientIP"), {("ns1/svc1:TCP", "tcp")})
-            assert await answering(path, to, 16) == {f"{left}:8080"}
+            later = await answering(path, to, 16, first=41100)  # the node's ports for the others are still closing
+            assert later == {f"{left}:8080"}
 
 
 @in_sandbox
@@ -169,6 +124,36 @@ async def test_a_connection_stays_with_an_endpoint_that_terminates_and_new_ones_
             assert await answering(bed.world, NODE_PORT, 12, "UDP") == {f"{A}:8080"}
             await bed.mode.sync(view(A), None)
             assert await asked() == f"{A}:8080"
+
+
+@in_sandbox
+async def test_a_udp_client_of_an_endpoint_that_goes_is_told_or_the_log_says_why_not() -> None:
+    async with started() as bed:
+        loop, said = asyncio.get_running_loop(), list[str]()
+        bed.mode.say = lambda level, place, message, facts: said.append(message)
+        await bed.mode.sync(view(A), None)
+        await bed.mode.sync(view(B), None)
+        assert said == []  # nobody talked to it
+        with netns.socket_in(bed.pods, socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as client:
+            client.connect(CLUSTER)
+            client.send(b"?")
+            async with asyncio.timeout(5):
+                assert (await loop.sock_recv(client, 100)).decode().startswith(B)
+            await bed.mode.sync(view(A, B, going=B), None)
+            assert said == []  # its connections may go on as long as it terminates
+            client.send(b"?")
+            assert (await loop.sock_recv(client, 100)).decode().startswith(B)
+            await bed.mode.sync(view(A), None)
+            try:
+                sock_diag.destroys(bed.node)
+            except MissingFeature:
+                assert said == [UNTERMINATED]
+            else:
+                with pytest.raises(ConnectionAbortedError):
+                    client.recv(100)
+                client.connect(CLUSTER)
+                client.send(b"?")
+                assert (await loop.sock_recv(client, 100)).decode().startswith(A)
 
 
 @in_sandbox

@@ -7,19 +7,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from labs import BOOKINFO, errors
+from bookinfo import differences
+from labs import errors
 
 from labkit import lab
 from labkit.lab import Lab
+from labkit.proxy.ebpf.mode import UNTERMINATED
 
 pytestmark = pytest.mark.sandbox("uml")  # the kernel whose root may load eBPF programs, wherever the tests run
 
-INTERNET = "203.0.113.10"
+INTERNET, INTERNET_V6 = "203.0.113.10", "2001:db8:203::10"
 NODES = {"node-1": "172.18.1.11", "node-2": "172.18.2.12", "node-3": "172.18.1.13"}
+NODE_V6 = {"node-1": "fd00:172:18:1::11", "node-2": "fd00:172:18:2::12", "node-3": "fd00:172:18:1::13"}
 PEERS = """
 import socket, sys
 address, port = sys.argv[1], int(sys.argv[2])
-for family, shown in ((socket.AF_INET, address), (socket.AF_INET6, "::ffff:" + address)):
+asked = [(socket.AF_INET, address), (socket.AF_INET6, "::ffff:" + address), (socket.AF_INET6, sys.argv[3])]
+for family, shown in asked:
     with socket.socket(family) as tcp:
         tcp.connect((shown, port))
         print(*tcp.getpeername()[:2])
@@ -27,6 +31,17 @@ for family, shown in ((socket.AF_INET, address), (socket.AF_INET6, "::ffff:" + a
         udp.settimeout(5)
         udp.sendto(b"hostname", (shown, port + 1))
         print(*udp.recvfrom(100)[1][:2])
+"""
+
+HOLD = """
+import os, socket, sys, time
+held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(40)]
+for client in held:
+    client.connect((sys.argv[1], 81))
+if os.fork() == 0:
+    for number in range(3):
+        os.close(number)
+    time.sleep(60)
 """
 
 
@@ -46,13 +61,14 @@ def service(name: str, http: int, **spec: Any) -> dict[str, Any]:
         {"name": "http", "port": 80, "targetPort": 8080, "nodePort": http},
         {"name": "udp", "port": 81, "targetPort": 8081, "protocol": "UDP", "nodePort": http + 1},
     ]
-    spec = {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": ports, **spec}
+    both = {"ipFamilyPolicy": "PreferDualStack"}
+    spec = {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": ports, **both, **spec}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
 @pytest.fixture(scope="module")
 def k(sandbox: str) -> Iterator[Lab]:
-    with lab.start(name="ebpf", proxy_mode="ebpf") as started:
+    with lab.start(name="ebpf", proxy_mode="ebpf", ip_families=["IPv4", "IPv6"]) as started:
         started.apply(
             [
                 pod("client", "client", "node-1"), pod("web-a", "web", "node-1"), pod("web-b", "web", "node-2"),
@@ -65,23 +81,28 @@ def k(sandbox: str) -> Iterator[Lab]:
 
 
 def address(k: Lab, name: str) -> str:
-    (ingress,) = k.get(f"svc/{name}")["status"]["loadBalancer"]["ingress"]
-    return str(ingress["ip"])
+    return addresses(k, name)[0]
+
+
+def addresses(k: Lab, name: str) -> list[str]:
+    """Of the load balancer: IPv4, IPv6."""
+    return [str(ingress["ip"]) for ingress in k.get(f"svc/{name}")["status"]["loadBalancer"]["ingress"]]
 
 
 def sources(place: Any, url: str, n: int = 12) -> dict[str, set[str]]:
     """Which pods answer at `url`, and the source addresses that each of them sees."""
     hits = place.get(f"{url}/clientip", n=n)
     assert errors(hits) == []
-    return {name: {body.rpartition(":")[0] for body in rows["body"]} for name, rows in hits.groupby("pod")}
+    return {name: {body.rpartition(":")[0].strip("[]") for body in rows["body"]} for name, rows in hits.groupby("pod")}
 
 
 def test_every_kind_of_address_leads_to_the_pods_from_everywhere(k: Lab) -> None:
     outside = [f"http://{address(k, 'web')}", f"http://{NODES['node-1']}:30080"]
-    cluster_ip = f"http://{k.get('svc/web')['spec']['clusterIP']}"
+    outside += [f"http://[{addresses(k, 'web')[1]}]", f"http://[{NODE_V6['node-1']}]:30080"]
+    four, six = k.get("svc/web")["spec"]["clusterIPs"]
     asked = {
-        k.pod("client"): [*outside, cluster_ip, "http://web"],
-        k.node("node-1"): [*outside, cluster_ip, "http://127.0.0.1:30080"],
+        k.pod("client"): [*outside, f"http://{four}", f"http://[{six}]", "http://web"],
+        k.node("node-1"): [*outside, f"http://{four}", "http://127.0.0.1:30080", "http://[::1]:30080"],
         k.host("internet"): outside,
     }
     for place, urls in asked.items():
@@ -107,9 +128,19 @@ def test_sources_are_as_the_policies_promise(k: Lab) -> None:
     assert dropped.startswith("timed out")
 
 
+def test_sources_are_the_same_in_ipv6(k: Lab) -> None:
+    internet = k.host("internet")
+    near = sources(internet, f"http://[{NODE_V6['node-1']}]:30080")
+    assert near == {"web-a": {INTERNET_V6}, "web-b": {NODE_V6["node-1"]}}
+    assert sources(internet, f"http://[{NODE_V6['node-2']}]:30082") == {"web-b": {INTERNET_V6}}
+    client = k.get("pod/client")["status"]["podIPs"][1]["ip"]
+    assert sources(k.pod("client"), f"http://[{addresses(k, 'local')[1]}]") == {"web-a": {client}, "web-b": {client}}
+
+
 def test_without_an_endpoint_the_socket_says_so_at_once_and_the_node_outside(k: Lab) -> None:
     assert errors(k.pod("client").get("http://nobody/", n=3)) == ["no route to host"]
-    assert errors(k.host("internet").get(f"http://{NODES['node-1']}:30084/", n=3)) == ["connection refused"]
+    for at in (NODES["node-1"], f"[{NODE_V6['node-1']}]"):
+        assert errors(k.host("internet").get(f"http://{at}:30084/", n=3)) == ["connection refused"]
 
 
 def test_the_packet_leaves_the_pod_with_the_endpoints_address(k: Lab) -> None:
@@ -139,9 +170,9 @@ def test_a_packet_from_outside_is_followed_through_the_nodes_translation(k: Lab)
 
 
 def test_programs_see_the_service_they_asked_for(k: Lab) -> None:
-    ip = k.get("svc/web")["spec"]["clusterIP"]
-    done = k.pod("client").run(["python3", "-c", PEERS, ip, "80"], check=True)
-    assert done.stdout.splitlines() == [f"{ip} 80", f"{ip} 81", f"::ffff:{ip} 80", f"::ffff:{ip} 81"]
+    four, six = k.get("svc/web")["spec"]["clusterIPs"]
+    done = k.pod("client").run(["python3", "-c", PEERS, four, "80", six], check=True)
+    assert done.stdout.splitlines() == [f"{ip} {port}" for ip in (four, f"::ffff:{four}", six) for port in (80, 81)]
 
 
 def test_netfilter_has_no_rule_of_kube_proxy(k: Lab) -> None:
@@ -161,6 +192,7 @@ def test_the_maps_are_shown_as_cilium_shows_them(k: Lab) -> None:
     assert f"{NODES['node-3']}:30082/TCP (0)" in shown  # policy Local: no endpoint for the outside …
     assert f"{NODES['node-3']}:30082/TCP (1)" not in shown
     assert f"{NODES['node-3']}:30082/TCP/i (2)" in shown  # … and both for pods
+    assert f"[{NODE_V6['node-3']}]:30082/TCP/i (2)" in shown
     assert "knows one command" in k.node("node-1").run("cilium-dbg status").stderr
     assert "run cilium-dbg on a node" in k.pod("client").run("cilium-dbg bpf lb list").stderr
 
@@ -169,22 +201,14 @@ def test_endpoints_come_and_go(k: Lab) -> None:
     k.apply([pod("web-c", "web", "node-3")])
     k.wait()
     assert set(k.pod("client").get("http://web/hostname", n=30)["body"]) == {"web-a", "web-b", "web-c"}
+    k.pod("client").run(["python3", "-c", HOLD, k.get("svc/web")["spec"]["clusterIP"]], check=True)
     k.delete("pod/web-c")
     k.wait()
+    assert UNTERMINATED in k.node("node-1").proxy.log  # some of these connections go there: this kernel ends none
+    assert UNTERMINATED not in k.node("node-2").proxy.log
     hits = k.pod("client").get("http://web/hostname", n=30)
     assert (errors(hits), set(hits["body"])) == ([], {"web-a", "web-b"})
 
 
 def test_bookinfo(k: Lab) -> None:
-    if not BOOKINFO.exists():
-        pytest.skip("the folder of other projects' manifests is not here")
-    entry = service("entry", 30090, selector={"app": "productpage"})
-    entry["spec"]["ports"] = [{"port": 9080, "nodePort": 30090}]
-    k.apply(BOOKINFO)
-    k.apply([entry])
-    k.wait()
-    for name in ("details", "productpage", "ratings", "reviews"):
-        assert errors(k.pod("productpage-v1").get(f"http://{name}:9080/", n=3)) == []
-    for place in (k.pod("ratings-v1"), k.node("node-2"), k.host("internet")):
-        for url in (f"http://{address(k, 'entry')}:9080/", f"http://{NODES['node-2']}:30090/"):
-            assert errors(place.get(url, n=3)) == [], (place, url)
+    assert differences(k, "ebpf") == []

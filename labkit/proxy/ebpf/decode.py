@@ -18,7 +18,7 @@ _KIND_BITS = sum(layout.KINDS.values())
 
 def decode(entries: Mapping[Entry, bytes], maps: Maps, cluster_cidr: str = "") -> EbpfPlan:
     """What entries of a family's maps say, by the maps' names and keys. Slots without an endpoint are left out."""
-    ends = {key: _backend(value) for (name, key), value in entries.items() if name == maps.backends}
+    ends = {key: backend(value) for (name, key), value in entries.items() if name == maps.backends}
     here = {layout.unpacked(key) for name, key in entries if name == maps.here}
     ranges: dict[int, list[str]] = {}
     slots: dict[tuple[Address, int], dict[int, Address]] = {}
@@ -68,5 +68,6 @@ def _service(key: bytes) -> tuple[Address, int, int]:
     return (address, port, _NAMES[key[-4]]), key[-3], layout.slot_of(key)
 
 
-def _backend(value: bytes) -> Address:
+def backend(value: bytes) -> Address:
+    """An endpoint: the opposite of `layout.backend`."""
     return layout.unpacked(value[:-8]), int.from_bytes(value[-8:-6], "big"), _NAMES[value[-6]]

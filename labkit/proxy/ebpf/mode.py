@@ -7,22 +7,25 @@ nodes here, through sockets in their namespaces, so that a cgroup for each node 
 
 from __future__ import annotations
 
+import asyncio
 import struct
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 
-from labkit.errors import RuleError
+from labkit.errors import MissingFeature, RuleError
 from labkit.linux import bpf, cgroup
 from labkit.linux.bpf_map import Map
 from labkit.proxy.config import DEFAULT, ProxyConfig
-from labkit.proxy.ebpf import PINS, command, layout
+from labkit.proxy.ebpf import PINS, command, decode, layout
 from labkit.proxy.ebpf.image import image
 from labkit.proxy.ebpf.maps import CABLE, MAPS
 from labkit.proxy.ebpf.plan import EbpfPlan
 from labkit.proxy.ebpf.tables import Changes, Entry, Tables, changes, of_maps
+from labkit.proxy.ebpf.terminate import clients, terminate
 from labkit.proxy.mode import Deliver, View
 from labkit.proxy.model import PortKey
 
+UNTERMINATED = "Forcefully terminating sockets connected to deleted service backends not supported by underlying kernel"
 _POD, _OWN = b"\0", b"\1"
 _TURN = {"IPv4": 1, "IPv6": 2}  # on the cable
 
@@ -39,6 +42,8 @@ class EbpfMode:
         self._loaded: bpf.Loaded | None = None
         self._members: dict[str, bytes] = {path: b""}  # network namespaces -> their cookies, once they are in the map
         self._known = False  # whether the maps have what the tables say
+        self._terminates = True  # sockets of endpoints that went, as far as is known
+        self.say: Callable[..., None] = lambda level, place, message, facts: None
 
     @property
     def plan(self) -> EbpfPlan:
@@ -89,6 +94,7 @@ class EbpfMode:
             self._delete(found.deletes)
         self._apply(found)
         self._known = True
+        await self._terminate(found)
         return str(found)
 
     async def stop(self) -> None:
@@ -96,6 +102,23 @@ class EbpfMode:
             self._loaded.close()
         self._loaded, self._known, self._tables = None, False, Tables(self.config)
         self._members = dict.fromkeys(self._members, b"")
+
+    async def _terminate(self, done: Changes) -> None:
+        """Let clients of UDP endpoints that went connect anew."""
+        ends = (decode.backend(v) for (name, _), v in done.deletes.items() if name == self._names.backends)
+        gone = frozenset(
+            (layout.packed(ip), port) for ip, port, protocol in ends
+            if protocol == "udp" and not self._tables.uses((ip, port, protocol))
+        )  # fmt: skip
+        if not gone or not self._terminates:
+            return
+        asked = clients(self._maps[self._names.sockets].items(), self._names.width, gone)
+        try:
+            if asked:
+                await asyncio.to_thread(terminate, list(self._members), asked)
+        except MissingFeature as error:
+            self._terminates = False
+            self.say("E", "termination.go:146", UNTERMINATED, {"err": error.message})
 
     def _enter(self, path: str) -> bytes:
         cookie = struct.pack("=Q", bpf.cookie(path))

@@ -27,14 +27,14 @@ _NOTHING = Share((), frozenset(), frozenset())
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What to write, in this order, and what to delete afterwards, in this order.
+    """What to write, in this order, and what to delete afterwards, in this order, with what it was.
 
     In between a program sees the old or the new endpoints of a Service, or some of both, and never a slot that leads
     nowhere: a frontend's first entry, which says how many slots there are, is the last that is written.
     """
 
     writes: tuple[tuple[Entry, bytes], ...]
-    deletes: tuple[Entry, ...]
+    deletes: Mapping[Entry, bytes]
 
     def __str__(self) -> str:
         """As commands of bpftool."""
@@ -58,7 +58,7 @@ def changes(before: Mapping[Entry, bytes], after: Mapping[Entry, bytes], maps: M
 
     writes.sort(key=lambda write: turn(write[0]))
     deletes.sort(key=turn, reverse=True)
-    return Changes(tuple(writes), tuple(deletes))
+    return Changes(tuple(writes), {entry: before[entry] for entry in deletes})
 
 
 class Tables:
@@ -80,6 +80,10 @@ class Tables:
         """What the maps hold, to be read."""
         frontends = {address: _winner(claims) for address, claims in self._claims.items()}
         return EbpfPlan(self._config.cluster_cidr, frontends, frozenset(self._here), dict(self._frontends.given))
+
+    def uses(self, address: Address) -> bool:
+        """Whether it is an endpoint, if only for the connections that it has."""
+        return address in self._states
 
     def update(self, view: View, changed: Set[PortKey] | None) -> Changes:
         """Follow the ports that changed (None: all). Raises `RuleError` where there are more frontends than numbers."""

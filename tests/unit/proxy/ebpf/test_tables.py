@@ -110,7 +110,7 @@ def test_a_change_of_one_service_touches_no_other() -> None:
     found = tables.update(view, {("shop/plain:http", "tcp")})
     first = layout.service_key(("10.96.0.1", 80, "tcp"), 0, 0)
     assert [entry for entry, _ in found.writes] == [(NAMES.services, first)]
-    assert found.deletes == ((NAMES.services, layout.service_key(("10.96.0.1", 80, "tcp"), 0, 2)),)
+    assert tuple(found.deletes) == ((NAMES.services, layout.service_key(("10.96.0.1", 80, "tcp"), 0, 2)),)
     assert "bpftool map delete name cilium_lb4_services_v2 key hex 0a 60 00 01 00 50 02 00 06 00 00 00\n" in str(found)
     assert str(tables.update(view, {("shop/plain:http", "tcp")})) == ""
 
@@ -123,7 +123,7 @@ def test_what_is_missing_or_foreign_in_the_kernel_is_repaired() -> None:
     value = found.pop(lost)
     foreign = (NAMES.services, layout.service_key(("10.96.9.9", 80, "tcp"), 0, 0))
     found[foreign] = bytes(12)
-    assert changes(found, tables.entries, NAMES) == Changes(((lost, value),), (foreign,))
+    assert changes(found, tables.entries, NAMES) == Changes(((lost, value),), {foreign: bytes(12)})
 
 
 def test_an_address_that_two_services_claim_is_the_first_ones() -> None:
