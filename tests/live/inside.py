@@ -41,6 +41,7 @@ APART = (
 PROJECT = str(Path(__file__).parents[2])  # the one under test, wherever another is installed
 
 NFT = pytest.mark.sandbox("namespaces")  # User-Mode Linux has no nf_tables for IP packets
+ONCE = pytest.mark.sandbox("namespaces")  # decided outside of the lab, or by code that asks nothing of a kernel
 VARIANTS = pytest.mark.parametrize("variant", [pytest.param("nft", marks=NFT), "legacy"])
 
 

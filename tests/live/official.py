@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 from labkit.lab import Lab
@@ -16,8 +17,13 @@ SPACE = "default"
 
 def connect(running: Lab) -> Any:
     """A connection as the lab's administrator; `with` closes it."""
+    return client_of(running.kubeconfig)
+
+
+def client_of(kubeconfig: Path) -> Any:
+    """A connection as a kubeconfig has it."""
     configured = client.Configuration()
-    config.load_kube_config(str(running.kubeconfig), client_configuration=configured)
+    config.load_kube_config(str(kubeconfig), client_configuration=configured)
     return client.ApiClient(configured)
 
 

@@ -10,11 +10,13 @@ import dns.message
 import dns.rcode
 import pytest
 from dns_bed import DNS_IP, UID, UPSTREAM_IP, exchange, output, running
-from inside import in_sandbox
+from inside import ONCE, in_sandbox
 
 from labkit.dns import corefile, listen
 from labkit.errors import LabError, NotFound
 from labkit.linux import execute
+
+pytestmark = ONCE
 
 
 async def upstream() -> tuple[asyncio.DatagramTransport, list[str]]:

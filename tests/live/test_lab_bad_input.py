@@ -5,11 +5,14 @@ import textwrap
 from typing import Any
 
 import pytest
+from inside import ONCE
 from labs import SHOP, errors, places
 
 from labkit import lab
 from labkit.errors import CommandError, LabError, ManifestError, NotFound, WaitTimeout
 from labkit.lab import Lab
+
+pytestmark = ONCE
 
 GOOD = """
 apiVersion: v1

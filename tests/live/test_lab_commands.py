@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from labs import ONCE, ROOT, SHOP, alive, descendants
+from inside import ONCE
+from labs import ROOT, SHOP, alive, descendants
 
 import labkit
 

@@ -4,7 +4,8 @@ import re
 from typing import Any
 
 import pytest
-from labs import ONCE, SHOP
+from inside import ONCE
+from labs import SHOP
 
 from labkit import lab
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from labs import ONCE, SHOP, alive, client, descendants, errors, inside, places, wait_until
+from inside import ONCE
+from labs import SHOP, alive, client, descendants, errors, inside, places, wait_until
 
 from labkit import lab
 from labkit.errors import LabError, SandboxError, WaitTimeout

@@ -172,7 +172,8 @@ def test_what_somebody_deletes_comes_back_and_a_deleted_service_goes(k: Lab) -> 
     node, web = k.node("node-1"), address(k, "web")
     node.run(f"ipvsadm -C; ipset flush KUBE-CLUSTER-IP; ip addr del {web}/32 dev kube-ipvs0", check=True)
     assert errors(k.pod("client").get(f"http://{web}", n=1)) != []
-    k.kubectl("label node node-1 topology.kubernetes.io/zone=c --overwrite")  # the node's proxy looks at everything
+    moved = {"name": "node-1", "labels": {"topology.kubernetes.io/zone": "c"}}
+    k.apply({"apiVersion": "v1", "kind": "Node", "metadata": moved})  # the node's proxy looks at everything
     k.wait()
     assert set(k.pod("client").get(f"http://{web}", n=3)["status"]) == {200}
     k.delete("service/near")

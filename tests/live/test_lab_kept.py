@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import random
 import re
@@ -14,8 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import official
 import pytest
-from labs import ONCE, SHOP, SHOP_SERVICES, errors, pod_names
+from inside import ONCE
+from labs import SHOP, SHOP_SERVICES, errors, pod_names
+from official import client
 
 from labkit import lab
 from labkit.errors import LabError, StateError
@@ -193,18 +195,27 @@ def test_credentials_of_an_earlier_life_are_good_again(folder: Path, tmp_path: P
     k.apply([ROBOT, ROBOTS_SECRET])
     copy = tmp_path / "kubeconfig"
     copy.write_bytes(k.kubeconfig.read_bytes())
-    whole = k.kubectl("get secret robot -o jsonpath={.data.token}").stdout
-    tokens = [base64.b64decode(whole).decode(), k.kubectl("create token robot").stdout.strip()]
+    with official.connect(k) as connection:
+        core = client.CoreV1Api(connection)
+        asked = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[]))
+        tokens = [
+            base64.b64decode(core.read_namespaced_secret("robot", "default").data["token"]).decode(),
+            core.create_namespaced_service_account_token("robot", "default", asked).status.token,
+        ]
     k.close()
     k = start(nodes=1)
     port = re.search(r"server: (\S+)", k.kubeconfig.read_text())
     assert port
-    there = ["--kubeconfig", str(copy), "--server", port[1]]
-    assert k.kubectl(["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}", *there]).stdout == ADMIN
-    for token in tokens:
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-        said = k.kubectl(["create", "-f", "-", "-o", "json", *there], stdin=json.dumps(review)).stdout
-        assert json.loads(said)["status"]["user"]["username"] == "system:serviceaccount:default:robot"
+    copy.write_text(re.sub(r"server: \S+", f"server: {port[1]}", copy.read_text()))
+    with official.client_of(copy) as connection:
+        authentication = client.AuthenticationV1Api(connection)
+        assert (
+            authentication.create_self_subject_review(client.V1SelfSubjectReview()).status.user_info.username == ADMIN
+        )
+        for token in tokens:
+            review = client.V1TokenReview(spec=client.V1TokenReviewSpec(token=token))
+            user = authentication.create_token_review(review).status.user
+            assert user.username == "system:serviceaccount:default:robot"
     assert {file.name for file in folder.iterdir()} >= {"ca.key", "ca.crt", "sa.key"}
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
 

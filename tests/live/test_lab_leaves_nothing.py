@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from labs import ONCE, SHOP, alive, client, descendants, end_role, wait_until
+from inside import ONCE
+from labs import SHOP, alive, client, descendants, end_role, wait_until
 
 from labkit import lab
 from labkit.errors import SandboxError

@@ -7,7 +7,8 @@ import signal
 import threading
 
 import pytest
-from labs import ONCE, wait_until
+from inside import ONCE
+from labs import wait_until
 
 from labkit import lab
 from labkit.errors import ApiError, ManifestError, NotFound

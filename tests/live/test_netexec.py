@@ -8,7 +8,7 @@ import socket
 import time
 from typing import Any
 
-from inside import in_sandbox
+from inside import ONCE, in_sandbox
 from pods import node_with_pods
 
 from labkit.linux import execute, httpclient, netns
@@ -16,6 +16,8 @@ from labkit.net.place import Place
 from labkit.workloads.images import Serve
 from labkit.workloads.netexec import Netexec
 from labkit.workloads.server import Server
+
+pytestmark = ONCE
 
 
 class Running:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from inside import in_sandbox
+from inside import ONCE, in_sandbox
 from running import Cluster, running_in
 
 from labkit.linux import httpclient
+
+pytestmark = ONCE
 
 
 @in_sandbox

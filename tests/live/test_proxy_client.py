@@ -8,13 +8,15 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from inside import in_sandbox
+from inside import ONCE, in_sandbox
 
 from labkit.linux.rtnetlink import Links
 from labkit.proxy.client import reflector
 from labkit.proxy.client.api import Api, Refused
 from labkit.proxy.client.kubeconfig import Access
 from labkit.proxy.client.reflector import Reflector
+
+pytestmark = ONCE
 
 Raw = dict[str, Any]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from inside import in_sandbox
+from inside import ONCE, in_sandbox
 from running import Cluster, running_in
 
 from labkit.linux import execute
@@ -111,6 +111,7 @@ async def test_a_service_account_s_folder() -> None:
     await c.stop()
 
 
+@ONCE
 @in_sandbox
 async def test_a_token_is_renewed_before_it_ends() -> None:
     c = Cluster()

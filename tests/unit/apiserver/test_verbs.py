@@ -35,7 +35,7 @@ def test_a_name_is_generated(server: Any) -> None:
         ([], "unrecognized"),
         (b"{", "json parse error"),
         (b'{"a":"\xff"}', "json parse error"),
-        (b"[" * 5000, "max depth"),
+        (b"[" * 20_000, "max depth"),
         (b'{"data":{"a":' + b"[" * 500 + b"]" * 500 + b"}}", ""),
     ],
 )
