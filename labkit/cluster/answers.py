@@ -32,11 +32,14 @@ class Answers:
         self._owners = {address: place.name for place in nodes.values() for address in place.addresses}
 
     @property
-    def machines(self) -> dict[str, list[str]]:
-        """Network namespaces by address: of the node that has it, of all nodes for a load balancer's."""
-        everywhere = [place.netns for place in self._nodes.values()]
-        own = {address: [self._nodes[name].netns] for address, name in self._owners.items()}
-        return {**dict.fromkeys(self._cloud.addresses, everywhere), **own}
+    def machines(self) -> dict[str, str]:
+        """The network namespaces of the nodes by address."""
+        return {address: self._nodes[name].netns for address, name in self._owners.items()}
+
+    @property
+    def balanced(self) -> list[str]:
+        """The addresses of load balancers, from which a request may come to any node."""
+        return sorted(self._cloud.addresses)
 
     @property
     def by_socket(self) -> bool:

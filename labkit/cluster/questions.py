@@ -85,6 +85,7 @@ class Questions:
             place=msgspec.to_builtins(place),
             nat=self._translators(place),
             machines=self._answers.machines,
+            balanced=self._answers.balanced,
             url=url,
             cookies=self._answers.by_socket,
             **options,

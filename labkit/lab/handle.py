@@ -56,8 +56,12 @@ class Handle:
     ) -> pd.DataFrame:
         """Make `n` real requests from here; a new connection each, unless `keepalive`.
 
-        url: http://, https://, tcp:// or udp://. One row for each request: i, pod, node, zone (who answered, by the
-        kernel's connection tracking), status, ms, error, body, local, server. What goes wrong is a row with an error.
+        url: http://, https://, tcp:// or udp://. One row for each request: i, pod, node, zone (who answered), status,
+        ms, error, body, local, server. What goes wrong is a row with an error.
+
+        Who answered is what the nodes' connection tracking tells, and the proxies that pass connections on. It is empty
+        where none of them knows: nobody keeps a connection that was refused or dropped, and of one that a program of
+        your own passed on (`kube_proxy`, a pod) only that program knows where it went.
         """
         import pandas as pd
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WIDTH, _DPI, _SHOWN_PIXELS = 9.0, 144, 900
 _MARGIN, _GAP = 0.08, 0.06
+_LEAST = 4  # a strip of fewer parts is as one of so many, so that they are not wider than those above
 _CELL, _LINE, _POINT_ROW = 0.46, 0.13, 0.17
 _SIZE, _LETTERS_PER_INCH = 7, 16  # ordinary text of this size
 _HERE, _FRAME, _INK, _FAINT = "#0072B2", "#B8B8B8", "#1A1A1A", "#6E6E6E"
@@ -74,7 +75,7 @@ class Tree:
     def _strip(self, axes: Axes, strip: tuple[Group, ...], top: float) -> None:
         from matplotlib.patches import FancyBboxPatch
 
-        wide = min(2.2, (_WIDTH - 2 * _MARGIN + _GAP) / len(strip) - _GAP)
+        wide = (_WIDTH - 2 * _MARGIN + _GAP) / max(len(strip), _LEAST) - _GAP
         for i, group in enumerate(strip):
             left, here = _MARGIN + i * (wide + _GAP), group.id in self.way
             face, ink = (_HERE, "white") if here else ("white", _FAINT)

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
 from labkit.show import theme
+from labkit.show.distributions import listed
 from labkit.show.picture import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 _HEIGHT = 3.2
 _COLOURS = ("service", "pod", "node", "router", "outside")
 LEVEL = 1.1  # a curve whose last step is smaller than this factor has levelled off
+CHANCE = 1.25  # a measured curve all within this factor stays as it is
 
 
 class CurvesPicture(Picture):
@@ -38,13 +40,23 @@ class CurvesPicture(Picture):
 
     def _claim(self, varies: bool) -> str:
         """What becomes of each curve; the numbers only where they are the same in every run."""
+        if varies:
+            return self._courses()
         told = []
         for name, curve in self.curves.items():
-            level = len(curve) > 1 and curve.iloc[-1] < LEVEL * curve.iloc[-2]
+            level = _levels(curve)
             course = "stays" if curve.nunique() == 1 else "levels off" if level else "grows"
-            end = "" if varies else f" {'at' if level else 'to'} {curve.iloc[-1]:,.4g} {self.y.split()[0]}"
-            told.append(f"{name} {course}{end}")
+            told.append(f"{name} {course} {'at' if level else 'to'} {curve.iloc[-1]:,.4g} {self.y.split()[0]}")
         return ", ".join(told)
+
+    def _courses(self) -> str:
+        """Which of them grow, level off, or stay level but for what chance does."""
+        names: dict[tuple[str, str], list[str]] = {("grows", "grow"): [], ("levels off", "level off"): []}
+        level = names["stays level", "stay level"] = []
+        for name, curve in self.curves.items():
+            off = names["levels off", "level off"] if _levels(curve) else names["grows", "grow"]
+            (level if curve.max() <= CHANCE * curve.min() else off).append(name)
+        return "; ".join(f"{listed(some)} {many if some[1:] else one}" for (one, many), some in names.items() if some)
 
     def draw(self) -> Figure:
         titles = theme.title_lines(self.title)
@@ -87,6 +99,11 @@ class CurvesPicture(Picture):
         for name in sorted(at, key=lambda n: (at[n], n)):
             below = at[name] = max(at[name], below + 0.17)
         return at
+
+
+def _levels(curve: Series[float]) -> bool:
+    """Whether its last step is a small one."""
+    return len(curve) > 1 and bool(curve.iloc[-1] < LEVEL * curve.iloc[-2])
 
 
 def curves(data: DataFrame, x: str, y: str, by: str, varies: bool = False) -> CurvesPicture:

@@ -10,7 +10,6 @@ pods       · web  · web  · db     rows below their node
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from labkit.net.place import Place
 from labkit.show import theme
+from labkit.show.order import natural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,13 @@ def draw(title: str, places: Sequence[Place], links: Sequence[Link]) -> Figure:
     for place in (*(p for layer in layers for p in layer), *nodes):
         _box(axes, place, x[place.name], y[place.name], grid.column if place.kind == "node" else theme.WIDTH)
     for node in nodes:
-        _pods(axes, sorted(pods[node.name], key=_natural), x[node.name], node_y - _BOX_HEIGHT / 2 - 0.16, grid)
+        _pods(
+            axes,
+            sorted(pods[node.name], key=lambda pod: natural(_pod_name(pod))),
+            x[node.name],
+            node_y - _BOX_HEIGHT / 2 - 0.16,
+            grid,
+        )
     for i, line in enumerate(reversed(foot)):
         theme.write(axes, theme.MARGIN, 0.12 + 0.18 * i, line, colour=theme.FAINT)
     return figure
@@ -77,11 +83,6 @@ def draw(title: str, places: Sequence[Place], links: Sequence[Link]) -> Figure:
 def _pod_name(pod: Place) -> str:
     """Without the namespace where it is `default`."""
     return pod.name.removeprefix("default/")
-
-
-def _natural(pod: Place) -> list[tuple[int, str]]:
-    """web-2 before web-10."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", _pod_name(pod))]
 
 
 def _grid(nodes: Sequence[Place], pods: Sequence[Sequence[Place]]) -> Grid:

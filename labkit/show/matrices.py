@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from labkit.errors import LabError
 from labkit.show import theme
 from labkit.show.distributions import listed
+from labkit.show.order import natural
 from labkit.show.picture import Picture
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class MatrixPicture(Picture):
         self.names = sorted(str(name) for name in counts.columns if name != NOBODY)
         if NOBODY in counts.columns:
             self.names.append(NOBODY)
-        self.counts = {str(row): {n: int(counts[n][row]) for n in self.names} for row in sorted(counts.index)}
+        counts = counts.sort_index(key=lambda index: index.map(lambda row: natural(str(row))))
+        self.counts = {str(row): {n: int(counts[n][row]) for n in self.names} for row in counts.index}
         self.measured = tuple(self.names)
         facts = counts[self.names].reset_index()
         facts.columns.name = None

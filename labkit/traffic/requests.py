@@ -38,8 +38,8 @@ class Row(msgspec.Struct):
 
     status          of HTTP; None for tcp and udp, and where nothing came back
     local, remote   "address:port" as the client sees them
-    server          where the kernel delivered it: who answered, or should have (`labkit.traffic.served`); empty where
-                    that is not known: a refused connection leaves no conntrack entry
+    server          where the kernels of the nodes delivered it: who answered, or should have (`labkit.traffic.served`);
+                    empty where that is not known: a connection that was refused or dropped leaves no conntrack entry
     client          "address:port" as the server sees them; empty where that is not known, or was another request's too
     """
 

@@ -26,7 +26,7 @@ Translate = Callable[[Packet], Packet | None]
 
 
 def delivered(
-    packets: Sequence[Packet], paths: Sequence[str], machines: Mapping[str, Sequence[str]] | None = None
+    packets: Sequence[Packet], paths: Sequence[str], machines: Mapping[str, Sequence[str]]
 ) -> dict[Packet, Packet]:
     """Each packet as it reached its server, by what the network namespaces at `paths` did to it.
 
@@ -37,9 +37,9 @@ def delivered(
     """
     found = _translated(packets, paths)
     arrived: dict[tuple[str, ...], dict[Packet, Packet]] = {}
-    for packet in packets if machines else ():
+    for packet in packets:
         last = found.get(packet, packet)
-        there = tuple(path for path in (machines or {}).get(last.dst, ()) if path not in paths)
+        there = tuple(path for path in machines.get(last.dst, ()) if path not in paths)
         arrived.setdefault(there, {})[packet] = last
     for there, those in arrived.items():
         further = _translated(list(those.values()), there)

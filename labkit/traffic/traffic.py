@@ -37,7 +37,8 @@ class Traffic:
         keepalive: bool = False,
         verify: bool = True,
         nat: Iterable[str] = (),
-        machines: Mapping[str, Sequence[str]] | None = None,
+        machines: Mapping[str, str] | None = None,
+        balanced: Sequence[str] = (),
         cookies: bool = False,
     ) -> list[dict[str, Any]]:
         """Send `n` requests from a place; one row each (`requests.Row`), in their order.
@@ -47,7 +48,8 @@ class Traffic:
         timeout  seconds for each request;  verify: https checks the server's certificate
         nat      paths of the network namespaces that may translate addresses on the way: the source's node, and for a
                  source outside every node. Their conntrack tables tell who really answered.
-        machines address -> network namespaces of nodes, to which a request may be sent, and be translated there
+        machines address -> network namespace of the nodes, to which a request may be sent, and be translated there
+        balanced addresses that may lead to any of them
         cookies  whether the rows have a further field "socket": the cookie of the socket
 
         Raises `LabError` for a URL or numbers that make no sense; every other failure is a row.
@@ -64,14 +66,15 @@ class Traffic:
         tls = _tls(verify) if goal.scheme == "https" else None
         plan = requests.Plan(source, goal, payload, n, concurrency, timeout, keepalive, tls)
         ways = tuple(nat)
+        beyond = _beyond(machines or {}, balanced)
 
         def reused(earlier: requests.Sent) -> None:
-            _name_servers([earlier], ways, machines)
+            _name_servers([earlier], ways, beyond)
             earlier.packet = None
             earlier.row.client = ""
 
         sent = await requests.send(plan, reused)
-        _name_servers(sent, ways, machines)
+        _name_servers(sent, ways, beyond)
         rows: list[dict[str, Any]] = msgspec.to_builtins([one.row for one in sent])
         if cookies:
             for row, one in zip(rows, sent, strict=True):
@@ -79,7 +82,7 @@ class Traffic:
         return rows
 
     def follow(
-        self, protocol: str, sent: Sequence[tuple[str, str]], machines: Mapping[str, Sequence[str]]
+        self, protocol: str, sent: Sequence[tuple[str, str]], machines: Mapping[str, str]
     ) -> list[tuple[str, str]]:
         """Where connections arrived that somebody else made to `machines`, and from where: client and server.
 
@@ -88,7 +91,7 @@ class Traffic:
         packets = [_packet(protocol, *ends) for ends in sent]
         servers: dict[Packet, Packet] = {}
         with suppress(NetlinkError):
-            servers = served.delivered(packets, (), machines)
+            servers = served.delivered(packets, (), _beyond(machines))
         arrived = (servers.get(packet, packet) for packet in packets)
         return [(endpoint(p.src, p.sport), endpoint(p.dst, p.dport)) for p in arrived]
 
@@ -99,14 +102,17 @@ class Traffic:
         return found
 
 
+def _beyond(machines: Mapping[str, str], balanced: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+    everywhere = tuple(dict.fromkeys(machines.values()))
+    return {**dict.fromkeys(balanced, everywhere), **{address: (path,) for address, path in machines.items()}}
+
+
 def _packet(protocol: str, local: str, remote: str) -> Packet:
     (src, sport), (dst, dport) = split_endpoint(local), split_endpoint(remote)
     return Packet(src, dst, "UDP" if protocol == "udp" else "TCP", sport, dport)
 
 
-def _name_servers(
-    sent: list[requests.Sent], nat: tuple[str, ...], machines: Mapping[str, Sequence[str]] | None
-) -> None:
+def _name_servers(sent: list[requests.Sent], nat: tuple[str, ...], machines: Mapping[str, Sequence[str]]) -> None:
     """Put into each row who the kernel delivered it to. A kernel without conntrack translates nothing."""
     servers: dict[Packet, Packet] = {}
     with suppress(NetlinkError):

@@ -19,7 +19,13 @@ from labkit.lab import Lab
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "tests" / "data" / "shop.yaml"
-BOOKINFO = Path(__file__).parents[3] / "shared" / "manifests" / "bookinfo.yaml"  # beside the project, or not there
+BOOKINFO = ROOT / "tests" / "data" / "bookinfo.yaml"  # as Istio publishes it
+
+# Requests and answers of the API are the same in a kernel of its own, where they come by a tunnel: test_api_kubectl,
+# test_api_streams and test_api_watch go through it.
+API = pytest.mark.sandbox("namespaces")
+# What is decided outside of the lab, or by code that asks nothing of a kernel.
+ONCE = pytest.mark.sandbox("namespaces")
 
 # The Services of the shop that answer over TCP: name and port.
 SHOP_SERVICES = (("web", 80), ("api", 8080))

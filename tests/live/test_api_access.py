@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from kubectls import need
+from labs import API
 
 from labkit import lab
 from labkit.lab import Lab
 
+pytestmark = API
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 
 

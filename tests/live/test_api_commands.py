@@ -11,10 +11,12 @@ import commanding
 import pytest
 import yaml
 from commanding import WEB, Kubectl, table
+from labs import API
 
 from labkit import lab
 from labkit.lab import Lab
 
+pytestmark = API
 SERIAL = itertools.count()
 
 
@@ -25,10 +27,8 @@ def running(sandbox: str) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module", params=commanding.VERSIONS)
-def kubectl(
-    running: Lab, sandbox: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Kubectl:
-    return commanding.started(running, sandbox, request.param, tmp_path_factory.mktemp("home"))
+def kubectl(running: Lab, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    return commanding.started(running, request.param, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture

@@ -10,14 +10,17 @@ from typing import Any
 
 import official
 import pytest
-from labs import wait_until
+from labs import API, wait_until
 from official import SPACE, client, config_map, deployment
 
 from labkit import lab
 from labkit.lab import Lab
 
 # The client leaves sockets of its own open.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    API,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import official
 import pytest
-from labs import wait_until
+from labs import API, wait_until
 from official import SPACE, client, config_map, deployment
 
 from labkit import lab
@@ -26,7 +26,10 @@ with warnings.catch_warnings():
     from kubernetes.leaderelection.resourcelock.leaselock import LeaseLock
 
 # The client leaves sockets of its own open.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    API,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 GIZMOS = {
     "apiVersion": "apiextensions.k8s.io/v1",

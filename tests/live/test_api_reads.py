@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 
 import kubectls
 import pytest
+from labs import API
 
 from labkit import lab
+
+pytestmark = API
 
 WIDGETS = """
 apiVersion: apiextensions.k8s.io/v1

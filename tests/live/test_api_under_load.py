@@ -67,8 +67,6 @@ def started(sandbox: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.mark.parametrize("name", CASES)
 def test_no_request_fails(started: Callable[[Path], Kubectl], name: str) -> None:
     case = CASES[name]
-    if not case.manifest.exists():
-        pytest.skip(f"{case.manifest.name} is not here")
     kubectl = started(case.manifest)
     targets = [f"deployment/{deployment}" for deployment in case.deployments]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from labs import ROOT, SHOP, alive, descendants
+from labs import ONCE, ROOT, SHOP, alive, descendants
 
 import labkit
 
@@ -54,6 +54,7 @@ def test_up_runs_until_a_signal_and_ends_cleanly(number: int) -> None:
     assert not alive(processes)
 
 
+@ONCE
 def test_up_puts_the_kubeconfig_where_it_is_wanted(tmp_path: Path) -> None:
     path = tmp_path / "my config"
     path.symlink_to(tmp_path / "labkit-of-one-that-was-killed" / "kubeconfig")
@@ -68,6 +69,7 @@ def test_up_puts_the_kubeconfig_where_it_is_wanted(tmp_path: Path) -> None:
     assert not path.is_symlink()
 
 
+@ONCE
 def test_up_that_is_kept_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for words in (("--manifest", str(SHOP)), ()):
@@ -82,6 +84,7 @@ def test_up_that_is_kept_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert "a lab that is kept is named by letters" in refused.stderr
 
 
+@ONCE
 def test_up_replaces_no_file_and_no_link_of_somebody_else(tmp_path: Path) -> None:
     mine, link = tmp_path / "config", tmp_path / "link"
     mine.write_text("mine")
@@ -92,6 +95,7 @@ def test_up_replaces_no_file_and_no_link_of_somebody_else(tmp_path: Path) -> Non
     assert mine.read_text() == "mine" and link.is_symlink()
 
 
+@ONCE
 def test_up_that_loses_its_terminal_leaves_nothing_and_what_has_taken_the_path_stays(tmp_path: Path) -> None:
     path, taken = tmp_path / "config", tmp_path / "taken"
     with up("--nodes", "1", "--kubeconfig", str(path)) as process:
@@ -129,6 +133,7 @@ def test_up_says_when_its_lab_has_gone() -> None:
         assert process.returncode == 1
 
 
+@ONCE
 def test_up_shows_a_lab_whose_pods_are_not_ready(tmp_path: Path) -> None:
     """It is started to be looked at: what is not ready is said, and does not end it."""
     manifest = tmp_path / "hopeless.yaml"
@@ -144,6 +149,7 @@ def test_up_shows_a_lab_whose_pods_are_not_ready(tmp_path: Path) -> None:
         process.communicate(timeout=10)
 
 
+@ONCE
 def test_up_refuses_what_makes_no_sense() -> None:
     for words, told in (
         (("--nodes", "0"), "labkit: nodes is 0: choose from 1 to 200\n"),
@@ -167,6 +173,7 @@ WRONG = [
 ]
 
 
+@ONCE
 @pytest.mark.parametrize("words", WRONG)
 def test_a_wrong_call_ends_with_2_and_the_usage(words: tuple[str, ...]) -> None:
     done = labkit_(*words)
@@ -175,6 +182,7 @@ def test_a_wrong_call_ends_with_2_and_the_usage(words: tuple[str, ...]) -> None:
     assert done.stdout == ""
 
 
+@ONCE
 def test_version_and_help() -> None:
     assert labkit_("--version").stdout == f"labkit {labkit.__version__}\n"
     text = labkit_("--help")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from labs import BOOKINFO, errors
+from bookinfo import differences
+from labs import errors
 
 from labkit import lab
 from labkit.lab import Lab
@@ -210,15 +211,4 @@ def test_endpoints_come_and_go(k: Lab) -> None:
 
 
 def test_bookinfo(k: Lab) -> None:
-    if not BOOKINFO.exists():
-        pytest.skip("the folder of other projects' manifests is not here")
-    entry = service("entry", 30090, selector={"app": "productpage"})
-    entry["spec"]["ports"] = [{"port": 9080, "nodePort": 30090}]
-    k.apply(BOOKINFO)
-    k.apply([entry])
-    k.wait()
-    for name in ("details", "productpage", "ratings", "reviews"):
-        assert errors(k.pod("productpage-v1").get(f"http://{name}:9080/", n=3)) == []
-    for place in (k.pod("ratings-v1"), k.node("node-2"), k.host("internet")):
-        for url in (f"http://{address(k, 'entry')}:9080/", f"http://{NODES['node-2']}:30090/"):
-            assert errors(place.get(url, n=3)) == [], (place, url)
+    assert differences(k, "ebpf") == []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from labs import SHOP, alive, client, descendants, errors, inside, places, wait_until
+from labs import ONCE, SHOP, alive, client, descendants, errors, inside, places, wait_until
 
 from labkit import lab
 from labkit.errors import LabError, SandboxError, WaitTimeout
@@ -90,6 +90,7 @@ def test_two_labs_by_name_know_nothing_of_each_other(shop: Lab) -> None:
     assert errors(shop.pod("shop/client").get("http://web")) == []
 
 
+@ONCE
 def test_two_labs_in_two_processes(shop: Lab) -> None:
     code = f"""
         from labkit import lab
@@ -109,6 +110,7 @@ def test_two_labs_in_two_processes(shop: Lab) -> None:
     wait_until(lambda: not alive(processes), 1, "the end of the other lab")
 
 
+@ONCE
 def test_a_start_closes_the_earlier_lab_of_its_name() -> None:
     first = lab.start(name="same", nodes=1)
     second = lab.start(name="same", nodes=1)
@@ -119,6 +121,7 @@ def test_a_start_closes_the_earlier_lab_of_its_name() -> None:
     second.close()
 
 
+@ONCE
 def test_a_closed_lab_says_so_whatever_is_asked_of_it() -> None:
     k = lab.start(name="closed", nodes=1)
     pod = k.node("node-1")
@@ -135,6 +138,7 @@ def test_a_closed_lab_says_so_whatever_is_asked_of_it() -> None:
     assert repr(k).splitlines()[0].endswith("(closed)")
 
 
+@ONCE
 def test_an_interrupted_start_leaves_nothing() -> None:
     steps: list[str] = []
     before = threading.active_count()
@@ -145,6 +149,7 @@ def test_an_interrupted_start_leaves_nothing() -> None:
         k.wait()
 
 
+@ONCE
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -166,6 +171,7 @@ def test_wrong_arguments_are_refused_in_a_sentence(arguments: dict[str, object],
     assert "Error" not in str(caught.value)
 
 
+@ONCE
 def test_a_wait_names_the_kind_of_thing_that_is_missing(shop: Lab) -> None:
     with pytest.raises(WaitTimeout, match="selects app=nobody, and no pod of namespace shop has these labels"):
         shop.wait("svc/nobody", namespace="shop", timeout=0.2)

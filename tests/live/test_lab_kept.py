@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labs import SHOP, SHOP_SERVICES, errors, pod_names
+from labs import ONCE, SHOP, SHOP_SERVICES, errors, pod_names
 
 from labkit import lab
 from labkit.errors import LabError, StateError
@@ -83,6 +83,7 @@ def test_the_shop_comes_back_and_serves() -> None:
     answers(k)
 
 
+@ONCE
 def test_the_proxies_go_by_the_config_map_that_is_there() -> None:
     with lab.start(nodes=1, name="kept", keep=True, proxy_config={"iptables": {"masqueradeBit": 3}}):
         pass
@@ -92,6 +93,7 @@ def test_the_proxies_go_by_the_config_map_that_is_there() -> None:
         assert "0x4000/0x4000" in k.node("node-1").run("iptables-save -t nat", check=True).stdout, "asked for anew"
 
 
+@ONCE
 def test_pods_of_a_node_that_is_no_more_are_made_anew_elsewhere() -> None:
     k = start(nodes=2)
     k.apply(SHOP)
@@ -117,9 +119,8 @@ def test_no_acknowledged_write_is_lost_by_sigkill() -> None:
             assert _stored(k, name) == raw, name
         newest = max(int(o["metadata"]["resourceVersion"]) for o in k.objects("ConfigMap", None))
         assert newest >= version
-        killer = threading.Timer(chance.uniform(0.05, 0.6), os.kill, (k.facts["pid"], signal.SIGKILL))
-        killer.start()
-        unsure = _write(k, acknowledged, f"r{round_number}")
+        killer = threading.Timer(chance.uniform(0, 0.1), os.kill, (k.facts["pid"], signal.SIGKILL))
+        unsure = _write(k, acknowledged, f"r{round_number}", chance.randint(2, 9), killer)
         killer.join()
         for name in unsure:  # it may have been made, or not; but it is whole
             acknowledged.pop(name, None)
@@ -127,11 +128,18 @@ def test_no_acknowledged_write_is_lost_by_sigkill() -> None:
     assert len(acknowledged) > 10
 
 
-def _write(k: Lab, acknowledged: dict[str, dict[str, Any] | None], prefix: str) -> list[str]:
-    """Write pairs, change and delete, until the lab is gone; returns the names of what was under way then."""
+def _write(
+    k: Lab, acknowledged: dict[str, dict[str, Any] | None], prefix: str, pairs: int, killer: threading.Timer
+) -> list[str]:
+    """Write pairs, change and delete, until the lab is gone; returns the names of what was under way then.
+
+    The killer is let loose after so many pairs.
+    """
     names: list[str] = []
     with suppress(LabError):
         for number in range(10_000):
+            if number == pairs:
+                killer.start()
             names = [f"{prefix}-{number}-a", f"{prefix}-{number}-b"]
             k.apply([config_map(name, x="x" * 500) for name in names])
             acknowledged |= {name: k.get(f"configmap/{name}") for name in names}
@@ -179,6 +187,7 @@ def test_the_rest_of_the_host_stays_as_it_was(folder: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
 
 
+@ONCE
 def test_credentials_of_an_earlier_life_are_good_again(folder: Path, tmp_path: Path) -> None:
     k = start(nodes=1)
     k.apply([ROBOT, ROBOTS_SECRET])
@@ -200,6 +209,7 @@ def test_credentials_of_an_earlier_life_are_good_again(folder: Path, tmp_path: P
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
 
 
+@ONCE
 def test_a_key_that_is_none_is_said_to_whoever_needs_it(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "sa.key").write_text("Dear diary")

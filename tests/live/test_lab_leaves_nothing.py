@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from labs import SHOP, alive, client, descendants, end_role, wait_until
+from labs import ONCE, SHOP, alive, client, descendants, end_role, wait_until
 
 from labkit import lab
 from labkit.errors import SandboxError
@@ -88,7 +88,9 @@ def test_nothing_is_left_after_sigkill(victim: str, tmp_path: Path) -> None:
         notebook.kill()
 
 
-@pytest.mark.parametrize("role", ["control", "workload", "dns", "traffic"])
+@pytest.mark.parametrize(
+    "role", ["control", "dns", *(pytest.param(role, marks=ONCE) for role in ("workload", "traffic"))]
+)
 def test_a_lab_that_loses_a_process_ends_and_says_so(role: str) -> None:
     before = host()
     k = lab.start(name="mortal", nodes=1)
@@ -114,6 +116,7 @@ ONE = {
 }
 
 
+@ONCE
 @pytest.mark.parametrize("role", ["workload", "traffic"])
 def test_a_call_under_way_ends_with_the_process_that_served_it(role: str) -> None:
     k = lab.start(name="mortal", nodes=1)

@@ -1,6 +1,7 @@
 """A whole lab whose nodes run kube-proxy in nftables mode; and where there can be none, it says so."""
 
 import pytest
+from bookinfo import differences
 from inside import NFT
 from labs import SHOP
 
@@ -28,6 +29,7 @@ def test_a_lab_in_nftables_mode() -> None:
         assert there.rule in set(rules["RULE"])
         refused = k.trace("client", "http://nobody", namespace="shop")
         assert refused.outcome == "rejected by rule 1 of reject-chain (kube-proxy) on node-1"
+        assert differences(k, "nftables") == []
 
 
 @pytest.mark.sandbox("uml")

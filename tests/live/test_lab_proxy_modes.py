@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from labs import BOOKINFO, SHOP, alive, descendants, errors, places, wait_until
+from bookinfo import differences
+from labs import SHOP, alive, descendants, errors, places, wait_until
 
 from labkit import lab
 from labkit.errors import NotFound
@@ -38,9 +39,6 @@ def running(request: pytest.FixtureRequest) -> Iterator[tuple[str, Lab]]:
     with lab.start(name=request.param, proxy_mode=request.param, proxy_config=config) as k:
         k.apply(SHOP)
         k.apply([outward("web", "shop", 8080, NODE_PORT)])
-        if BOOKINFO.exists():
-            k.apply(BOOKINFO)
-            k.apply([outward("reviews", "default", 9080, NODE_PORT + 1)])
         k.wait()
         yield request.param, k
 
@@ -94,17 +92,8 @@ def test_every_way_to_a_service(running: tuple[str, Lab]) -> None:
 
 
 def test_bookinfo(running: tuple[str, Lab]) -> None:
-    _, k = running
-    if not BOOKINFO.exists():
-        pytest.skip("the folder of other projects' manifests is not here")
-    for name in ("details", "productpage", "ratings", "reviews"):
-        rows = k.pod("shop/client").get(f"http://{name}.default:9080/hostname", n=3)
-        assert {pod.split("-")[0] for pod in answered(rows)} == {name}
-    node_ip = next(p["addresses"][0] for p in places(k, "node") if p["name"] == "node-3")
-    for where in (k.pod("shop/client"), k.node("node-3"), k.host("internet")):
-        rows = where.get(f"http://{node_ip}:{NODE_PORT + 1}/hostname", n=ROUND)
-        assert errors(rows) == []
-        assert {body.rsplit("-", 2)[0] for body in rows["body"]} == {"reviews-v1", "reviews-v2", "reviews-v3"}
+    mode, k = running
+    assert differences(k, mode) == []
 
 
 @pytest.mark.sandbox("namespaces")  # in the other one everything ends with its kernel

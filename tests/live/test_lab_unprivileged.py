@@ -17,8 +17,7 @@ with lab.start() as k:
     capabilities = next(line for line in status if line.startswith("CapBnd"))
     assert int(capabilities.split()[1], 16) in (0, 1 << 31), capabilities
     k.apply({str(SHOP)!r})
-    if Path({str(BOOKINFO)!r}).exists():
-        k.apply({str(BOOKINFO)!r})
+    k.apply({str(BOOKINFO)!r})
     k.wait()
     client = k.pod("shop/client")
     for url in ("http://web", "http://api:8080", "http://web.shop.svc.cluster.local"):

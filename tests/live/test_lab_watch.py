@@ -7,7 +7,7 @@ import signal
 import threading
 
 import pytest
-from labs import wait_until
+from labs import ONCE, wait_until
 
 from labkit import lab
 from labkit.errors import ApiError, ManifestError, NotFound
@@ -58,6 +58,9 @@ def test_rows_come_change_and_go_until_the_lab_does() -> None:
         everywhere.close()
         assert not everywhere.live and repr(everywhere).endswith("(no longer followed)")
         assert view.live
+        views = [k.watch("ns") for _ in range(10)]
+        assert [one.live for one in views] == [False] * 2 + [True] * 8, "the latest live"
+        view = k.watch("leases")
     assert not view.live and repr(view) == "NAME   HOLDER\nb      x\n(the lab is closed)"
     assert set(threading.enumerate()) <= before
 
@@ -70,12 +73,7 @@ def test_a_lab_that_is_killed_ends_its_views() -> None:
         assert "node-1" in repr(view) and repr(view).endswith("(the lab has ended)")
 
 
-def test_of_many_views_the_latest_live() -> None:
-    with lab.start(nodes=1) as k:
-        views = [k.watch("ns") for _ in range(10)]
-        assert [view.live for view in views] == [False] * 2 + [True] * 8
-
-
+@ONCE
 def test_custom_kinds_go_by_their_names() -> None:
     with lab.start(nodes=1) as k:
         with pytest.raises(NotFound, match="no resource type"):
@@ -96,6 +94,7 @@ def test_custom_kinds_go_by_their_names() -> None:
         assert list(k.table("tun").columns) == ["NAME", "FAR"] and k.table("tun").empty
 
 
+@ONCE
 def test_kinds_and_objects_are_told_apart_and_what_is_missing_is_explained(shop: lab.Lab) -> None:
     assert shop.get("services", None).equals(shop.services(None))
     assert shop.get("svc/kubernetes")["spec"]["clusterIP"] == "10.96.0.1"
@@ -107,6 +106,7 @@ def test_kinds_and_objects_are_told_apart_and_what_is_missing_is_explained(shop:
         shop.get("svcs")
 
 
+@ONCE
 def test_apply_on_the_server_says_so() -> None:
     with lab.start(nodes=1) as k:
         assert list(k.apply(lease("a", "x")).RESULT) == ["created"]

@@ -7,11 +7,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from labs import wait_until
+from labs import API, wait_until
 
 from labkit import lab
 from labkit.lab import Lab
 
+pytestmark = API
 Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -1,8 +1,10 @@
 """The lists of dependencies agree, and what the two commands install from is complete."""
 
+import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -64,3 +66,14 @@ def test_top_level_holds_what_belongs_there() -> None:
     folders = {".ci", "binder", "labkit", "notebooks", "tests"}
     files = {".dockerignore", ".gitignore", "LICENSE", "README.md", "environment.yml", "pyproject.toml"}
     assert top <= folders | files
+
+
+def test_jupyterlab_has_the_settings_that_keep_it_from_asking() -> None:
+    """A name or a value that it does not know would be passed over, and the learner asked at the first start."""
+    overrides = json.loads((ROOT / "binder/labconfig/default_setting_overrides.json").read_text())
+    assert overrides
+    for plugin, settings in overrides.items():
+        package, _, name = plugin.partition(":")
+        known = json.loads(Path(sys.prefix, "share/jupyter/lab/schemas", package, f"{name}.json").read_text())
+        for setting, value in settings.items():
+            assert value in [one["const"] for one in known["properties"][setting]["oneOf"]]

@@ -76,6 +76,13 @@ def test_each_type_has_what_the_next_one_has() -> None:
     assert rows["web"]["ready endpoints"] == 2
 
 
+def test_the_rows_of_a_matrix_are_in_the_order_of_their_numbers() -> None:
+    hits = asked(**{"10.0.0.10": {"x": 1}, "10.0.0.9": {"x": 2}, "10.0.0.100": {"x": 3}})
+    picture = show.matrix(hits, "client")
+    assert list(picture.counts) == list(picture.facts.client) == ["10.0.0.9", "10.0.0.10", "10.0.0.100"]
+    assert list(picture.facts.x) == [2, 1, 3]
+
+
 def test_the_title_says_nothing_of_types_that_are_not_there() -> None:
     title = show.hierarchy(samples.objects(1), ["headless", "ext"]).title
     assert title == "What stands between a client and the endpoints"
@@ -89,8 +96,16 @@ def test_curves_say_what_becomes_of_them() -> None:
     assert picture.title == "E grows to 99.6 kB, S levels off at 26.4 kB"
     assert picture.facts.to_dict("list") == {"pods": [10, 100, 1000], "E": [1, 10, 99.6], "S": [3, 26, 26.4]}
     varying = show.curves(data, "pods", "kB sent", "object", varies=True)
-    assert varying.title == "E grows, S levels off"
+    assert varying.title == "E grows; S levels off"
     assert "26" not in repr(varying.table)
+
+
+def test_a_measured_curve_is_level_where_chance_alone_moves_it() -> None:
+    moved = {"a": [1.0, 1.1, 1.24], "b": [1.0, 1.1, 1.26], "c": [2.0, 1.8, 1.7]}
+    points = [(name, n, ms) for name, values in moved.items() for n, ms in enumerate(values)]
+    data = DataFrame(points, columns=["by", "n", "ms"])
+    assert show.curves(data, "n", "ms", "by", varies=True).title == "b grows; a and c stay level"
+    assert show.curves(data[:6], "n", "ms", "by").title == "a grows to 1.24 ms, b grows to 1.26 ms"
 
 
 def test_curves_need_one_value_for_each_point() -> None:

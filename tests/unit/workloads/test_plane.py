@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +12,7 @@ from labkit.api.objects import Endpoints, EndpointSlice, Service
 
 from .conftest import Plane, bare_pod, deployment, service
 
-BOOKINFO = Path(__file__).parents[4] / "shared/manifests/bookinfo.yaml"
+BOOKINFO = Path(__file__).parents[2] / "data" / "bookinfo.yaml"
 
 
 def endpoints(plane, name="web"):
@@ -174,7 +173,6 @@ def test_applying_again_what_is_running_changes_nothing(plane):
     assert len(names) == 2 and "manual" in names  # nobody's but the user's own
 
 
-@pytest.mark.skipif(not BOOKINFO.exists(), reason="other projects' manifests are not part of this one")
 def test_bookinfo(plane):
     objects = [raw for raw in yaml.safe_load_all(BOOKINFO.read_text()) if raw]
     assert set(plane.apply(*objects)) == {"created"}
