@@ -28,6 +28,7 @@ from labkit.cluster.metrics import Metrics
 from labkit.cluster.node_agents import NodeAgents
 from labkit.cluster.nodes import registered
 from labkit.cluster.plane import Plane
+from labkit.cluster.proxy_pods import ProxyPods
 from labkit.cluster.proxy_programs import ProxyPrograms
 from labkit.cluster.questions import Questions
 from labkit.cluster.streams import Streams
@@ -49,9 +50,6 @@ from labkit.workloads import sources
 from labkit.workloads.disruption.eviction import evict
 from labkit.workloads.nodes.pace import Pace
 
-RESTART = 10.0
-"""Seconds that a kubelet waits before it starts a container that ended for the second time."""
-
 
 class Control:
     """Everything that the control process does.
@@ -72,6 +70,7 @@ class Control:
             "output": self._output,
             "stream": self._streams.heard,
         }
+        self._opened = asyncio.Event()
         self._progress = progress
         self._work = Work(_report)
 
@@ -101,13 +100,14 @@ class Control:
         self._resume(site, wanted.seed)
         self._agents = NodeAgents(self._plane, datacenter, wanted, tables, self.roles, self._work)
         first = datacenter.places[site.machines[0].name]
+        programs = self._programs(wanted, datacenter, first) if wanted.kube_proxy else None
+        self._proxies = ProxyPods(self._plane.store, self._agents.rules, self._work, self._tell_pods, programs)
+        self._agents.kubelet.proxies = self._proxies
         await self._populate(first, wanted)
         waiting = self._serve(datacenter)
         self._progress("DNS")
         await waiting.wait("Deployment", "kube-system", "coredns", 30.0)
         self._open(ApiServer(self._plane, first, wanted.listener, self._duties(), wanted.kept))
-        if wanted.kube_proxy:
-            self._agents.rules.programs = self._programs(wanted, datacenter, first)
         return {
             "nodes": {m.name: m.zone for m in site.machines},
             "cni": wanted.cni,
@@ -119,9 +119,12 @@ class Control:
     def _programs(self, wanted: Wanted, datacenter: DataCenter, first: Place) -> ProxyPrograms:
         """The nodes' kube-proxies, where a program was given."""
         server = f"https://{first.addresses[0]}:{PORT}"
-        account = partial(self._api.account, proxies.NAMESPACE, proxies.NAME)
-        restart = RESTART / wanted.pace
-        return ProxyPrograms(wanted.kube_proxy, self._plane.store, datacenter.machines, server, account, restart)
+        return ProxyPrograms(wanted.kube_proxy, self._plane.store, datacenter.machines, server, self._account)
+
+    async def _account(self) -> tuple[str, str]:
+        """By what kube-proxy knows the API server and is known by it, once that is open."""
+        await self._opened.wait()
+        return await self._api.account(proxies.NAMESPACE, proxies.NAME)
 
     def _resume(self, site: Site, seed: int) -> None:
         """Register the nodes, and tell the pods' process what their variables and volumes are made of."""
@@ -136,7 +139,9 @@ class Control:
         plane.store.watch(watched.KINDS, self._tell_dns)
         publish(plane, first)
         plane.apply(missing(plane.store, addon.addon()))
-        own = proxy_settings.objects(wanted.proxy_config, f"https://{first.addresses[0]}:{PORT}", wanted.dual)
+        own = proxy_settings.objects(
+            wanted.proxy_config, f"https://{first.addresses[0]}:{PORT}", wanted.dual, wanted.kube_proxy
+        )
         plane.apply(own if wanted.proxy_config else missing(plane.store, own))
         await self._agents.start()
 
@@ -150,13 +155,15 @@ class Control:
         self._questions = Questions(
             plane.store, datacenter, agents.kubelet, agents.rules, answers, self.roles, self._logs
         )
-        for each in (plane, waiting, Looking(plane.admission), self._questions, agents.nodes, agents.rules):
+        looking = Looking(plane.admission)
+        for each in (plane, waiting, looking, self._questions, agents.nodes, agents.rules, self._proxies):
             self.handlers.update(each.handlers())
         return waiting
 
     def _open(self, api: ApiServer) -> None:
         """Let clients of the API in."""
         self._api = api
+        self._opened.set()
         self.handlers.update({"kubeconfig": api.kubeconfig, **self.tunnels.handlers()})
         self._publishing = asyncio.get_running_loop().create_task(self._publish())
 
@@ -168,6 +175,9 @@ class Control:
         """What the API server leaves to the nodes and controllers."""
         streams = subresources.handlers(self._streams, self._agents.kubelet.place, Metrics(self.roles))
         return Duties(self._logs.logs, partial(evict, self._plane.store), streams)
+
+    def _tell_pods(self, what: str, **values: Any) -> None:
+        self.roles["workload"].notify(what, **values)
 
     def _tell_dns(self, event: Event) -> None:
         if (told := watched.told(event.type, event.object, event.old)) is not None:

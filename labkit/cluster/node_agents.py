@@ -44,7 +44,7 @@ class NodeAgents:
         self.kubelet = Kubelet(store, machines, links, PLUGINS[wanted.cni], roles, work, self.everywhere)
         families: tuple[Family, ...] = ("IPv4", "IPv6") if wanted.dual else ("IPv4",)
         cidrs = [CIDRS[family] for family in families]
-        self.rules = NodeRules(store, machines, variant, work, cidrs, not wanted.kube_proxy, families)
+        self.rules = NodeRules(store, machines, variant, work, cidrs, families)
         self.kubelet.networks.joined, self.kubelet.networks.left = self.rules.join, self.rules.leave
         self.kubelet.silent = self.rules.silent = silent
         self.nodes.back += [self.kubelet.rejoin, self.rules.rejoin]

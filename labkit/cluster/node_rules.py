@@ -1,4 +1,4 @@
-"""kube-proxy on every node: one each, woken when Services, endpoints or nodes change.
+"""The kube-proxies of nodes: woken when Services, endpoints or nodes change.
 
     store -- watch --> Tracker (one for all nodes) -- changed ports --> KubeProxy of each node
       └ ConfigMap kube-system/kube-proxy: read when a proxy starts, as by a real one
@@ -19,7 +19,6 @@ from labkit.api.objects import EndpointSlice, Node, Service, view
 from labkit.cluster import proxy_settings
 from labkit.cluster.proxy_log import ProxyLog
 from labkit.cluster.proxy_ports import ProxyPorts
-from labkit.cluster.proxy_programs import ProxyPrograms
 from labkit.cluster.work import Work
 from labkit.cni import masquerade
 from labkit.control.recorder import Recorder
@@ -44,9 +43,10 @@ from labkit.sandbox.channel import Handler
 
 
 class NodeRules:
-    """Keeps every node as the Services ask; unless `built_in`, `programs` do that, once they are there.
+    """Keeps those nodes as the Services ask on which a proxy has begun. The rules of one that ended stay as they are.
 
-    silent: whether a node is cut off: its rules stay as they are, until `rejoin`.
+    silent     whether a node is cut off: its rules stay as they are, until `rejoin`
+    following  set once the store is followed: no proxy begins sooner
     """
 
     def __init__(
@@ -56,7 +56,6 @@ class NodeRules:
         variant: Variant,
         work: Work,
         service_cidrs: Sequence[str] = (),
-        built_in: bool = True,
         families: Sequence[Family] = ("IPv4",),
     ) -> None:
         self.mode = ""
@@ -66,37 +65,66 @@ class NodeRules:
         self._work = work
         self._places = nodes
         self._service_cidrs = service_cidrs
-        self._built_in = built_in
         self._pods: dict[str, set[str]] = {name: set() for name in nodes}  # their network namespaces
         self._masquerades = [masquerade.plan(POD_NETWORKS[family]) for family in families]
         self._trackers = {family: Tracker(family) for family in families}
-        self.programs: ProxyPrograms | None = None  # in the place of the lab's own proxies
         self._proxies: dict[str, KubeProxy] = {}
         self._ports: dict[str, ProxyPorts] = {}
-        self._logs = {name: ProxyLog(store.now) for name in nodes}
+        self.logs = {name: ProxyLog(store.now) for name in nodes}
+        self.following = asyncio.Event()
+        self._left: dict[str, KubeProxy] = {}  # of which there are rules on nodes
+        self._fresh = set(nodes)  # where there never was a proxy
         self._busy: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def handlers(self) -> dict[str, Handler]:
-        return {"proxy": self.state, "show_proxy": self.show, "proxy_log": self.log, "restart_proxy": self.restart}
+        return {"show_proxy": self.show}
 
     async def start(self) -> None:
         """Masquerade what leaves the cluster, then follow the store. Raises `ConfigError`."""
-        settings, complaints = proxy_settings.read(self._store)
+        settings, _ = proxy_settings.read(self._store)
         self.mode = settings.mode
-        for name in self._places if self._built_in else ():
-            if (node := self._store.find("Node", "", name)) is not None:
-                self._complain(name, complaints)
-                self._proxies[name] = self._made(name, view(node, Node), settings, fresh=True)
-        await asyncio.gather(*(p.prepare() for p in self._proxies.values()))
         for rules in self._masquerades:
             text = diff(None, rules)
             places = self._places.values()
             await asyncio.gather(*(iptables.apply(p.netns, [text], self.variant, rules.family) for p in places))
         self._store.watch(["Service", "EndpointSlice", "Node"], self._heard)
-        for name in self._proxies:
-            self._begin(name)
+        self.following.set()
+
+    async def begin(self, name: str, settings: Settings, complaints: list[str]) -> None:
+        """A node's proxy begins; `complaints`: a strict decoder's, of its file. Raises `LabError` where it cannot."""
+        if complaints:
+            self.logs[name].say(*lenient(complaints))
+        old = self._left.pop(name, None)
+        if old and settings.mode != old.settings.mode:
+            await old.clean()  # as kube-proxy, which cleans up after the modes that it is not in
+        fresh = name in self._fresh
+        self._fresh.discard(name)
+        raw = self._store.get("Node", "", name)
+        proxy = self._proxies[name] = self._made(name, view(raw, Node), settings, fresh)
+        self.mode = settings.mode
+        await proxy.prepare()
+        proxy.begin()
+        self._mind(name)
+        self._ports[name] = ProxyPorts(proxy, self.logs[name].unheard)
+        if not fresh:
+            Recorder(self._store, "kube-proxy", name).event(raw, "Normal", "Starting", "")
+
+    async def end(self, name: str) -> None:
+        """A node's proxy ends, if there is one; what is in the kernel alone stays there."""
+        if (proxy := self._proxies.pop(name, None)) is None:
+            return
+        proxy.stop()
+        if ports := self._ports.pop(name, None):
+            ports.close()
+        self._busy.discard(name)
+        if not self._busy:
+            self._idle.set()
+        if proxy.settings.mode in LASTING:
+            self._left[name] = proxy
+        else:
+            await proxy.clean()
 
     async def synced(self) -> None:
         """Wait until every node that is not cut off has the rules that the changes so far ask for."""
@@ -126,29 +154,7 @@ class NodeRules:
         return self._proxies
 
     def state(self, node: str) -> Mapping[str, Any]:
-        return self.programs.state(node) if self.programs else self._proxy(node).state()
-
-    def log(self, node: str) -> str:
-        """What a node's proxy has logged, as far as it is kept."""
-        return (self.programs.logs if self.programs else self._logs)[node].text()
-
-    async def restart(self, node: str) -> None:
-        """End a node's proxy and start it again, with what its ConfigMap says now. Raises `ConfigError`, `NotFound`."""
-        if self.programs:
-            return await self.programs.restart(node)
-        old = self._proxy(node)
-        settings, complaints = proxy_settings.read(self._store)
-        self._close(node)
-        self._complain(node, complaints)
-        if settings.mode != old.settings.mode or settings.mode not in LASTING:
-            await old.clean()  # as kube-proxy, which cleans up after the modes that it is not in
-        new = self._proxies[node] = self._made(node, view(self._store.get("Node", "", node), Node), settings)
-        self.mode = settings.mode
-        await new.prepare()
-        self._begin(node)
-        raw = self._store.get("Node", "", node)
-        Recorder(self._store, "kube-proxy", node).event(raw, "Normal", "Starting", "")
-        return await self.synced()
+        return self._proxy(node).state()
 
     def _proxy(self, node: str) -> KubeProxy:
         if node not in self._proxies:
@@ -162,7 +168,7 @@ class NodeRules:
             loop.call_later,
             partial(self._mind, name),
             lambda: self.silent(name),
-            self._logs[name].say,
+            self.logs[name].say,
             partial(self._refused, name),
         )
         settings = replace(settings, service_cidrs=tuple(self._service_cidrs))
@@ -171,23 +177,9 @@ class NodeRules:
             made.join(path)
         return made
 
-    def _complain(self, name: str, complaints: list[str]) -> None:
-        if complaints:
-            self._logs[name].say(*lenient(complaints))
-
-    def _begin(self, name: str) -> None:
-        proxy = self._proxies[name]
-        proxy.begin()
-        self._mind(name)
-        self._ports[name] = ProxyPorts(proxy, self._logs[name].unheard)
-
-    def _close(self, name: str) -> None:
-        self._proxies[name].stop()
-        self._ports.pop(name).close()
-
     def _mind(self, name: str) -> None:
         """Note whether a node's proxy has something to do."""
-        if self._proxies[name].idle:
+        if name not in self._proxies or self._proxies[name].idle:
             self._busy.discard(name)
         else:
             self._busy.add(name)

@@ -14,15 +14,16 @@ KEPT = 1000
 
 
 class ProxyLog:
-    """The latest lines. The process number is 1, that of a container's first process."""
+    """The latest lines. The process number is 1, that of a container's first process. `heard`: told of each line."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
+        self.heard: Callable[[str], None] = lambda text: None
         self._rest = bytearray()
         self._lines: deque[str] = deque(maxlen=KEPT)
 
     def say(self, level: str, place: str, message: str, facts: dict[str, Any]) -> None:
-        self._lines.append(klog.line(level, self._now(), place, message, facts, 1))
+        self._add(klog.line(level, self._now(), place, message, facts, 1))
 
     def unheard(self, address: str, error: OSError) -> None:
         """An address for HTTP cannot be had."""
@@ -33,7 +34,12 @@ class ProxyLog:
         self._rest += data
         *whole, rest = bytes(self._rest).split(b"\n")
         self._rest = bytearray(rest)
-        self._lines.extend(f"{line.decode(errors='replace')}\n" for line in whole)
+        for line in whole:
+            self._add(f"{line.decode(errors='replace')}\n")
+
+    def _add(self, line: str) -> None:
+        self._lines.append(line)
+        self.heard(line)
 
     def text(self) -> str:
         return "".join(self._lines)

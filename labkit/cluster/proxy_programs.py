@@ -1,4 +1,4 @@
-"""Somebody else's kube-proxy on every node: a program, started and started again as a kubelet would.
+"""Somebody else's kube-proxy on nodes: a program, as the container of the pod that is there for it.
 
     /run/labkit/kube-proxy/node-1/  config.conf, kubeconfig.conf, token, ca.crt
     program --config=…/config.conf --hostname-override=node-1      in the node's network namespace
@@ -8,23 +8,18 @@ Source: the DaemonSet of kubeadm (cmd/kubeadm/app/phases/addons/proxy/manifests.
 
 from __future__ import annotations
 
-import asyncio
-import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from labkit.cluster.proxy_log import ProxyLog
-from labkit.control.recorder import Recorder
 from labkit.control.store import Store
-from labkit.errors import CommandError
 from labkit.linux.process import Process, spawn
 from labkit.net.place import Place
 from labkit.proxy import addon
 from labkit.proxy.configuration import text
-from labkit.workloads.backoff import Backoff
 
 FOLDER = Path("/run/labkit/kube-proxy")
 Credentials = Callable[[], Awaitable[tuple[str, str]]]
@@ -32,75 +27,42 @@ Credentials = Callable[[], Awaitable[tuple[str, str]]]
 
 
 class ProxyPrograms:
-    """Runs `program` on every node. `server`: URL of the API; `first`: seconds to the second restart, then doubling."""
+    """Runs `program` on nodes. `server`: URL of the API, which is open once `credentials` returns."""
 
     def __init__(
-        self,
-        program: str,
-        store: Store,
-        places: Mapping[str, Place],
-        server: str,
-        credentials: Credentials,
-        first: float,
+        self, program: str, store: Store, places: Mapping[str, Place], server: str, credentials: Credentials
     ) -> None:
-        self.program = program
-        self.logs = {name: ProxyLog(store.now) for name in places}
+        self._program = program
         self._store = store
         self._places = places
         self._server = server
         self._credentials = credentials
-        self._first = first
         self._running: dict[str, Process] = {}
-        self._restarts = dict.fromkeys(places, 0)
-        self._soon = {name: asyncio.Event() for name in places}
-        self._tasks = [asyncio.ensure_future(self._keep(name)) for name in places]
+        self._begun: Counter[str] = Counter()
 
     def state(self, node: str) -> Mapping[str, Any]:
         process = self._running.get(node)
         running = process is not None and process.running
         return {
-            "program": self.program,
+            "program": self._program,
             "healthy": running,
             "pid": process.pid if process and running else None,
-            "restarts": self._restarts[node],
+            "restarts": max(0, self._begun[node] - 1),
             "families": {},
         }
 
-    async def restart(self, node: str) -> None:
-        """End a node's program; it is started again at once, with what the ConfigMap says then."""
-        before = self._restarts[node]
-        self._soon[node].set()
-        if (process := self._running.get(node)) is not None:
+    async def begin(self, node: str, written: Callable[[bytes], None]) -> Process:
+        """Start it, with what the ConfigMap says now. Raises `CommandError`, `ConfigError`."""
+        folder = await self._prepare(node)
+        argv = [self._program, f"--config={folder / addon.CONFIG}", f"--hostname-override={node}"]
+        self._begun[node] += 1
+        self._running[node] = await spawn(self._places[node], argv, lambda _, data: written(data))
+        return self._running[node]
+
+    async def end(self, node: str) -> None:
+        if (process := self._running.pop(node, None)) is not None:
             process.terminate()
-        while self._restarts[node] == before:
-            await asyncio.sleep(0.01)
-
-    async def _keep(self, node: str) -> None:
-        backoff = Backoff(self._first)
-        while True:
-            began = time.monotonic()
-            said = await self._run(node)
-            self._complain(node, said)
-            delay = backoff.next(time.monotonic() - began)
-            try:
-                async with asyncio.timeout(delay):
-                    await self._soon[node].wait()
-                    backoff = Backoff(self._first)
-            except TimeoutError:
-                pass
-            self._soon[node].clear()
-            self._restarts[node] += 1
-
-    async def _run(self, node: str) -> str:
-        """One run of the program; how it ended, in words."""
-        log = self.logs[node]
-        try:
-            folder = await self._prepare(node)
-            argv = [self.program, f"--config={folder / addon.CONFIG}", f"--hostname-override={node}"]
-            process = self._running[node] = await spawn(self._places[node], argv, lambda _, data: log.take(data))
-            return f"ended with exit code {await process.wait()}"
-        except (CommandError, text.ConfigError) as error:
-            return f"could not be started: {error.message}"
+            await process.wait()
 
     async def _prepare(self, node: str) -> Path:
         """Write what the program reads. Raises `ConfigError`."""
@@ -120,9 +82,3 @@ class ProxyPrograms:
         for name, content in files.items():
             (folder / name).write_text(content)
         return folder
-
-    def _complain(self, node: str, said: str) -> None:
-        """Say at the node that its program has ended."""
-        if (raw := self._store.find("Node", "", node)) is not None:
-            message = f"{self.program} on {node} {said}; it is started again"
-            Recorder(self._store, "kubelet", node).event(raw, "Warning", "BackOff", message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from labkit.proxy.configuration.settings import Settings
 from labkit.proxy.configuration.text import ConfigError
 from labkit.proxy.configuration.validation import MODES as REAL
 from labkit.proxy.configuration.validation import validate
+from labkit.proxy.daemonset import PROGRAM
 from labkit.proxy.modes import MODES
 
 PROMPT = Duration(0)
@@ -40,9 +42,10 @@ def given(values: Mapping[str, Any], pod_networks: str = POD_NETWORK) -> str:
     return text.written(complete, values)
 
 
-def objects(values: Mapping[str, Any], server: str, dual: bool) -> list[Raw]:
-    """The add-on of a lab that was asked for these values; `dual`: of both IP families."""
-    return addon.addon(given(values, ",".join(POD_NETWORKS.values()) if dual else POD_NETWORK), server)
+def objects(values: Mapping[str, Any], server: str, dual: bool, program: str) -> list[Raw]:
+    """The add-on of a lab that was asked for these values; `dual`: of both IP families; `program`: if not its own."""
+    config = given(values, ",".join(POD_NETWORKS.values()) if dual else POD_NETWORK)
+    return addon.addon(config, server, program or PROGRAM)
 
 
 def read(store: Store) -> tuple[Settings, list[str]]:
@@ -51,7 +54,14 @@ def read(store: Store) -> tuple[Settings, list[str]]:
     if config_map is None:
         said = "the ConfigMap kube-system/kube-proxy is not there: create it again, with a key config.conf"
         raise ConfigError(said, problems=[said])
-    found, complaints = text.read(config_map.get("data", {}).get(addon.CONFIG, ""))
+    settings, complaints = _decoded(config_map.get("data", {}).get(addon.CONFIG, ""))
+    return settings, list(complaints)
+
+
+@lru_cache(maxsize=1)
+def _decoded(content: str) -> tuple[Settings, tuple[str, ...]]:
+    """Of a file's text. The nodes' proxies start together, and read the same one."""
+    found, complaints = text.read(content)
     config = platform(completed(found, PROMPT))
     if faults := validate(config, [mode for mode in MODES if mode not in REAL]):
         raise ConfigError(f"failed validate: {'; '.join(faults)}", problems=faults)
@@ -61,4 +71,4 @@ def read(store: Store) -> tuple[Settings, list[str]]:
     if config.mode != "iptables" and config.detect_local_mode in ("BridgeInterface", "InterfaceNamePrefix"):
         said = f"detectLocalMode {config.detect_local_mode} is for the lab's iptables mode only, not {config.mode}"
         raise ConfigError(said, problems=[said])
-    return Settings(config), complaints
+    return Settings(config), tuple(complaints)

@@ -59,9 +59,10 @@ class Questions:
         return name
 
     def topology(self) -> Raw:
-        """`places`: machines, switches and pods; `links`: what is plugged into what."""
-        places = [*self._datacenter.places.values(), *self._kubelet.places()]
-        return {"places": msgspec.to_builtins(places), "links": self._datacenter.links}
+        """`places`: machines, switches, and pods that have a network; `links`: what is plugged into what."""
+        machines = self._datacenter.places
+        pods = [p for p in self._kubelet.places() if p.netns != machines[p.node].netns]
+        return {"places": msgspec.to_builtins([*machines.values(), *pods]), "links": self._datacenter.links}
 
     def events(self) -> list[Raw]:
         """The Events of all namespaces in the columns of `kubectl get events`, in the order of their times."""

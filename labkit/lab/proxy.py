@@ -43,10 +43,11 @@ class Proxy:
         return text
 
     def restart(self) -> None:
-        """End it and start it again: only then it reads its ConfigMap, kube-system/kube-proxy.
+        """Delete its pod; in the one that comes in its place it reads its ConfigMap, kube-system/kube-proxy.
 
-        On a real cluster: `kubectl -n kube-system rollout restart daemonset/kube-proxy`. Raises `ConfigError` where the
-        ConfigMap holds what kube-proxy would refuse; the old one then goes on.
+        On all nodes: `kubectl -n kube-system rollout restart daemonset/kube-proxy`. Raises `ConfigError` where the
+        ConfigMap holds what kube-proxy would refuse: the old one then goes on. Raises `NotFound` where the node has no
+        such pod, `StateError` where it is cut off.
         """
         self._call("restart_proxy", node=self._node)
 

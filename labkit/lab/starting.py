@@ -52,8 +52,8 @@ def start(
                 its own where the machine's has no IPVS; "ebpf" is Cilium's way, and needs clang
     proxy_config  its whole KubeProxyConfiguration: a dict, a path or YAML text, with the real fields. It becomes the
               ConfigMap kube-system/kube-proxy; in a lab minSyncPeriod is 0 s unless it says another
-    kube_proxy  a program that is the nodes' kube-proxy instead of the lab's own, such as the real one; it is given
-              --config and --hostname-override, and the lab no longer knows when it has done its work
+    kube_proxy  a program that the pods of the DaemonSet kube-proxy run instead of the lab's own, such as the real one;
+              it is given --config and --hostname-override, and the lab no longer knows when it has done its work
     iptables  "nft" or "legacy": which of its two variants writes the nodes' rules; without it nft where it works
     link      what the links between zones do: {"bw": Mbit/s, "delay": "5ms"}, as Mininet takes it
     sandbox   "namespaces", "uml" (a kernel of its own, User-Mode Linux) or "auto": the first where this machine has it

@@ -1,4 +1,4 @@
-"""The kube-proxy add-on as kubeadm v1.34 ships it, without its DaemonSet: a lab's proxies are no pods.
+"""The kube-proxy add-on as kubeadm v1.34 ships it.
 
 Source: cmd/kubeadm/app/phases/addons/proxy/proxy.go, manifests.go; componentconfigs/kubeproxy.go.
 """
@@ -6,6 +6,8 @@ Source: cmd/kubeadm/app/phases/addons/proxy/proxy.go, manifests.go; componentcon
 from __future__ import annotations
 
 from typing import Any
+
+from labkit.proxy.daemonset import PROGRAM, daemon_set
 
 Raw = dict[str, Any]
 
@@ -16,14 +18,18 @@ ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 _GROUP = "rbac.authorization.k8s.io"
 
 
-def addon(config: str, server: str) -> list[Raw]:
-    """ServiceAccount, roles, ConfigMap. `config`: the text of a KubeProxyConfiguration; `server`: URL of the API."""
+def addon(config: str, server: str, program: str = PROGRAM) -> list[Raw]:
+    """ServiceAccount, roles, ConfigMap, DaemonSet.
+
+    config: the text of a KubeProxyConfiguration; server: URL of the API; program: what the pods run
+    """
     metadata = {"name": NAME, "namespace": NAMESPACE}
     text = {CONFIG: config.rstrip("\n"), KUBECONFIG: kubeconfig(server)}
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
         *_roles(),
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**metadata, "labels": {"app": NAME}}, "data": text},
+        daemon_set(NAME, NAMESPACE, f"{FOLDER}/{CONFIG}", program),
     ]
 
 

@@ -103,7 +103,7 @@ class Execute(msgspec.Struct, frozen=True):
 
 
 class Idle(msgspec.Struct, frozen=True):
-    """Nothing to do here but to be there: the pause container, and CoreDNS, which another process serves."""
+    """Nothing to do here but to be there: the pause container, and what another process serves."""
 
 
 Behaviour = Serve | Execute | Idle
@@ -114,7 +114,7 @@ def behaviour(container: Container, args: Sequence[str] = (), command: Sequence[
 
     Raises `CommandError` for a subcommand of agnhost that the lab has not.
     """
-    if is_dns(container.image):
+    if is_dns(container.image) or is_proxy(container.image):
         return Idle()
     name = short_name(container.image)
     if command:
@@ -148,6 +148,11 @@ def short_name(image: str) -> str:
 def is_dns(image: str) -> bool:
     """Whether a container of the image is CoreDNS: the lab's process for DNS serves its pod."""
     return "coredns" in short_name(image)
+
+
+def is_proxy(image: str) -> bool:
+    """Whether a container of the image is kube-proxy: the lab's process for control runs its node's."""
+    return short_name(image) == "kube-proxy"
 
 
 def known_port(name: str) -> int | None:

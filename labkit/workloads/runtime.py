@@ -21,6 +21,7 @@ from labkit.linux.filesystem import LAB
 from labkit.net.place import Place
 from labkit.workloads import images
 from labkit.workloads.background import Background
+from labkit.workloads.containers import ContainerRun
 from labkit.workloads.fields import Facts
 from labkit.workloads.logs import Log, Selection
 from labkit.workloads.pod import PodRun
@@ -89,9 +90,17 @@ class Runtime:
 
     def output(self, uid: str, text: str) -> None:
         """What a pod's container writes that another process serves."""
-        for container in self._pods[uid].main if uid in self._pods else ():
-            if images.is_dns(container.spec.image):
-                container.log.add(text.encode())
+        for container in self._served_elsewhere(uid):
+            container.log.add(text.encode())
+
+    def ended(self, uid: str, code: int) -> None:
+        """A container that another process serves has come to its end."""
+        for container in self._served_elsewhere(uid):
+            container.exited(code)
+
+    def _served_elsewhere(self, uid: str) -> list[ContainerRun]:
+        main = self._pods[uid].main if uid in self._pods else ()
+        return [c for c in main if images.is_dns(c.spec.image) or images.is_proxy(c.spec.image)]
 
     def withdrawn(self, uids: Sequence[str]) -> None:
         """No node sends new connections to these pods any more."""

@@ -74,7 +74,8 @@ async def started(at: At = FOUR, **settings: Any) -> AsyncIterator[Bed]:
 async def answering(path: str, to: tuple[str, int], n: int = 24, protocol: str = "TCP", first: int = 41000) -> set[str]:
     """The endpoints that answer n connections from n ports."""
     asked = [ask(path, to, protocol, port=first + number) for number in range(n)]
-    return {answer.split(" ")[0] for answer in await asyncio.gather(*asked)}
+    async with asyncio.timeout(30):
+        return {answer.split(" ")[0] for answer in await asyncio.gather(*asked)}
 
 
 async def refused(path: str, to: tuple[str, int]) -> int:

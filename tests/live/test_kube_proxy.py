@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -153,12 +154,79 @@ def test_a_change_is_in_force_after_a_restart(k: Lab) -> None:
         '"Version info" version="v1.34.0"',
     ]  # fmt: skip
     assert "Starting" in list(k.events()["REASON"])
-    told["mode"] = "ipvss"
-    write(k, config_map, told)
+    write(k, config_map, {**told, "mode": "ipvss"})
     with pytest.raises(LabError, match="must be iptables, ipvs, nftables or blank"):
         k.node("node-1").proxy.restart()
     assert k.node("node-1").proxy.state["healthy"]
     assert page(k, "localhost:10249/proxyMode")[0] == "iptables"
+    write(k, config_map, told)
+
+
+def proxy_pod(k: Lab, node: str) -> dict[str, Any]:
+    """The pod that is a node's kube-proxy."""
+    pods = [p for p in k.objects("pods", "kube-system") if p["metadata"]["name"].startswith("kube-proxy-")]
+    (found,) = [p for p in pods if p["spec"].get("nodeName") == node and "deletionTimestamp" not in p["metadata"]]
+    return found
+
+
+def endpoints(k: Lab, node: str) -> int:
+    """How many of the Service web a node's rules know."""
+    return k.node(node).run("iptables-save -t nat", check=True).stdout.count('"default/web -> ')
+
+
+def test_its_pod_is_the_proxy(k: Lab) -> None:
+    """The log, the life, the restarts; what is in the kernel stays while there is none."""
+    k.wait("daemonset/kube-proxy", "kube-system")
+    pod = proxy_pod(k, "node-2")
+    assert pod["status"]["podIP"] == "172.18.2.12"
+    assert k.logs(pod["metadata"]["name"], "kube-system") == k.node("node-2").proxy.log
+    found = k.get("daemonset/kube-proxy", "kube-system")
+    daemons = {name: found[name] for name in ("apiVersion", "kind", "spec")} | {"metadata": {"name": "kube-proxy"}}
+    elsewhere = copy.deepcopy(daemons)
+    elsewhere["spec"]["template"]["spec"]["nodeSelector"]["kubernetes.io/hostname"] = "node-1"
+    k.apply(elsewhere, "kube-system")
+    k.wait("daemonset/kube-proxy", "kube-system")
+    with pytest.raises(LabError, match="no kube-proxy of the lab runs on 'node-2'"):
+        _ = k.node("node-2").proxy.state
+    with pytest.raises(LabError, match="no pod of kube-proxy runs on 'node-2'"):
+        k.node("node-2").proxy.restart()
+    assert k.node("node-2").run("curl -s localhost:10249/proxyMode").code == 7, "nobody listens"
+    k.scale("deployment/web", 3)
+    k.wait("deployment/web")
+    assert (endpoints(k, "node-1"), endpoints(k, "node-2")) == (3, 2)
+    assert errors(k.pod("client").get("http://web/", n=20)) == []
+    k.apply(daemons, "kube-system")
+    k.wait("daemonset/kube-proxy", "kube-system")
+    assert endpoints(k, "node-2") == 3
+    assert proxy_pod(k, "node-2")["metadata"]["uid"] != pod["metadata"]["uid"]
+    k.node("node-2").fail()
+    with pytest.raises(LabError, match="node-2 is cut off: nothing there can be restarted until it is back"):
+        k.node("node-2").proxy.restart()
+    k.node("node-2").recover()
+    k.wait("node/node-2")
+    k.scale("deployment/web", 2)
+    k.wait("deployment/web")
+
+
+def test_one_that_cannot_read_its_configuration_is_started_again_and_again(k: Lab) -> None:
+    config_map = k.get("configmap/kube-proxy", "kube-system")
+    told = yaml.safe_load(config_map["data"]["config.conf"])
+    write(k, config_map, {**told, "mode": "ipvss"})
+    k.delete(f"pod/{proxy_pod(k, 'node-2')['metadata']['name']}", "kube-system")
+
+    def status() -> dict[str, Any]:
+        found: dict[str, Any] = proxy_pod(k, "node-2")["status"]["containerStatuses"][0]
+        return found
+
+    wait_until(lambda: status()["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff", 10, "the back-off")
+    assert status()["lastState"]["terminated"]["exitCode"] == 1
+    assert "must be iptables, ipvs, nftables or blank" in k.logs(
+        proxy_pod(k, "node-2")["metadata"]["name"], "kube-system"
+    )
+    write(k, config_map, told)
+    k.delete(f"pod/{proxy_pod(k, 'node-2')['metadata']['name']}", "kube-system")
+    k.wait("daemonset/kube-proxy", "kube-system")
+    assert page(k, "localhost:10249/proxyMode", "node-2")[0] == "iptables"
 
 
 def write(k: Lab, config_map: dict[str, Any], told: dict[str, Any]) -> None:

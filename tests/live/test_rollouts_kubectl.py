@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -54,6 +55,28 @@ def test_a_rollout_there_and_back(running: Lab, kubectl: Kubectl) -> None:
     kubectl("rollout", "status", "deployment/web", "--timeout=30s")
     assert len(running.objects("replicaset")) == sets + 1
     kubectl("delete", "deployment", "web", "--cascade=foreground", "--timeout=30s")
+
+
+def test_an_edited_configuration_of_kube_proxy_is_rolled_out(running: Lab, kubectl: Kubectl) -> None:
+    """As the manuals have it: edit the ConfigMap, restart the DaemonSet, read the logs."""
+    here = ("-n", "kube-system")
+    kube_proxies = (*here, "-l", "k8s-app=kube-proxy")
+    listed = kubectl("get", "ds,pods", *kube_proxies, "--no-headers").stdout.splitlines()
+    assert [line.split()[0].partition("/")[0] for line in listed if line] == ["daemonset.apps", *["pod"] * 3]
+    text = running.get("configmap/kube-proxy", "kube-system")["data"]["config.conf"]
+    edited = text.replace("masqueradeBit: null", "masqueradeBit: 9\n  masqueradeBits: 9", 1)
+    patch = json.dumps({"data": {"config.conf": edited}})
+    kubectl("patch", "configmap/kube-proxy", *here, "--type=merge", "-p", patch)
+    kubectl("rollout", "restart", "ds/kube-proxy", *here)
+    kubectl("rollout", "status", "ds/kube-proxy", *here, "--timeout=30s")
+    after = kubectl("get", "pods", *kube_proxies, "--no-headers").stdout.splitlines()
+    assert not {line.split()[0] for line in after} & {line.split()[0].partition("/")[2] for line in listed if line}
+    logs = kubectl("logs", *kube_proxies).stdout
+    assert logs.count('err="strict decoding error: unknown field \\"iptables.masqueradeBits\\""') == 3
+    assert logs.count('"Using iptables Proxier"') == 3
+    running.wait()
+    for name in ("node-1", "node-2", "node-3"):
+        assert "0x200/0x200" in running.node(name).run("iptables-save -t nat", check=True).stdout, name
 
 
 def test_a_budget_holds_up_a_drain(running: Lab, kubectl: Kubectl) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from labkit.api.objects import Pod
 from labkit.cluster.kubelet.networks import Networks
 from labkit.cluster.kubelet.reports import Reports
-from labkit.cluster.kubelet.running import Running, place, unprobed
+from labkit.cluster.kubelet.running import Proxies, Running, place, unprobed
 from labkit.cluster.kubelet.status import Told, Why, creating
 from labkit.cluster.work import Work
 from labkit.cni.plugins import Plugin
@@ -27,7 +27,6 @@ from labkit.errors import LabError
 from labkit.linux.rtnetlink import Links
 from labkit.net.place import Place
 from labkit.sandbox.channel import Peer
-from labkit.workloads import images
 from labkit.workloads.pods import is_terminating
 
 ENDED = ("Succeeded", "Failed")
@@ -39,6 +38,7 @@ class Kubelet:
 
     silent     whether a node is cut off: nothing reaches its pods, and they report nothing, until `rejoin`
     withdrawn  returns when every node knows of all changes so far: none sends connections to what has left meanwhile
+    proxies    told of the pods that are their nodes' kube-proxies
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Kubelet:
         self._work = work
         self._withdrawn = withdrawn
         self.silent: Callable[[str], bool] = lambda node: False
+        self.proxies: Proxies | None = None
         self.networks = Networks(store, nodes, links, plugin)
         self._reports = Reports(store, work, list(nodes))
         self._reports.written = self._written
@@ -94,6 +95,9 @@ class Kubelet:
             if running := self._running.get(each["uid"]):
                 running.statuses = each["statuses"]
                 self._tell(each["uid"], running)
+                if self.proxies and running.proxy:
+                    (own,) = [s for s in each["statuses"]["containerStatuses"] if s["name"] == running.proxy]
+                    self.proxies.ran(running.place.node, each["uid"], own)
 
     def rejoin(self, node: str) -> None:
         """A node is no longer cut off: it hears what has become of its pods, and tells of them."""
@@ -169,7 +173,6 @@ class Kubelet:
     def _connect(self, pod: Pod) -> Running | None:
         """Give the pod its network. What fails is said in the pod's status and in an Event."""
         uid, node = pod.metadata.uid, self._nodes[pod.spec.node_name]
-        dns = any(images.is_dns(c.image) for c in pod.spec.containers)
         network = None
         try:
             if not pod.spec.host_network:
@@ -181,7 +184,7 @@ class Kubelet:
             if raw := self._reports.find(uid, pod.key):
                 self._reports.status(uid, pod.key, Told(creating(raw), (), node.addresses))
             return None
-        running = self._running[uid] = Running(pod, place(pod, node, network), dns, network)
+        running = self._running[uid] = Running(pod, place(pod, node, network), network)
         return running
 
     async def _start(self, running: Running) -> None:
@@ -256,6 +259,8 @@ class Kubelet:
         self._withdraw(uid)
         if running.dns:
             await self._roles["dns"].call("stop_pod", uid=uid)
+        if self.proxies and running.proxy:
+            await self.proxies.leaves(node, uid)
         await self._roles["workload"].call("stop_pod", uid=uid, grace=grace)
         running.over = True
         if running.network:

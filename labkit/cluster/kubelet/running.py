@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 import msgspec
 
@@ -17,21 +18,41 @@ from labkit.workloads import images
 DNS_IP = "10.96.0.10"
 
 
+class Proxies(Protocol):
+    """Who runs the kube-proxies of nodes, each as the container of a pod."""
+
+    def ran(self, node: str, uid: str, status: Raw) -> None:
+        """The container of the pod with this uid has a new status."""
+
+    async def leaves(self, node: str, uid: str) -> None:
+        """The pod ends."""
+
+
 class Running(msgspec.Struct):
-    """A pod that this kubelet holds: where it runs, whether the role `dns` serves in it, what its containers are.
+    """A pod that this kubelet holds: where it runs, what its containers are.
 
     grace  seconds that it is given to end, from the moment it is to; None before. over: its containers have ended
     """
 
     pod: Pod
     place: Place
-    dns: bool
     network: Attached | None = None
     statuses: Raw = {}
     grace: int | None = None
     over: bool = False
     failure: Why = FINE
     deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def dns(self) -> bool:
+        """Whether the role `dns` serves in it."""
+        return any(images.is_dns(c.image) for c in self.pod.spec.containers)
+
+    @property
+    def proxy(self) -> str:
+        """The container that is the kube-proxy of the pod's node, whose network it shares; empty where none is."""
+        own = (c.name for c in self.pod.spec.containers if images.is_proxy(c.image))
+        return next(own, "") if self.pod.spec.host_network else ""
 
 
 def place(pod: Pod, node: Place, network: Attached | None) -> Place:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_network
-from socket import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, inet_ntop, inet_pton
+from ipaddress import ip_address, ip_network
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, inet_pton
 
 import msgspec
 
@@ -132,7 +132,7 @@ def packed(ip: str) -> bytes:
 
 def unpacked(data: bytes) -> str:
     """The opposite."""
-    return inet_ntop(AF_INET6 if len(data) == 16 else AF_INET, data)
+    return str(ip_address(data))
 
 
 def _text(ip: bytes, port: bytes) -> str:

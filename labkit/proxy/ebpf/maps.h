@@ -7,6 +7,9 @@
  *   cilium_lb4_reverse_nat   number of a frontend  -> its address and port, for replies
  *   cilium_lb4_maglev        number of a frontend  -> its Maglev table
  *
+ *   cilium_ct4_global        a connection from outside, by the client's packets and by the endpoint's; here with what
+ *                            Cilium keeps apart in cilium_ct_any4_global (UDP) and cilium_snat_v4_external
+ *
  * Addresses and ports are in network order, counts and numbers in the machine's. Numbers of frontends are kept in
  * network order, as Cilium keeps them, where they are (part of) a key; here that is a matter of looks only.
  */

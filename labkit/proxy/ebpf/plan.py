@@ -132,7 +132,7 @@ def _cluster_ip(port: Port, chosen: Selection, config: ProxyConfig) -> tuple[Fro
     backends = chosen.local if front.internal_local else chosen.cluster
     return (
         Frontend(
-            address=(front.cluster_ip, front.port, front.protocol),
+            address=(_spelt(front.cluster_ip), front.port, front.protocol),
             kind="ClusterIP",
             backends=_addresses(backends, front.protocol),
             local=front.internal_local,
@@ -152,7 +152,7 @@ def _external(port: Port, chosen: Selection, view: View, config: ProxyConfig) ->
     where += [(ip, front.port, "LoadBalancer") for ip in front.load_balancer_ips]
     return tuple(
         Frontend(
-            address=(ip, number, front.protocol),
+            address=(_spelt(ip), number, front.protocol),
             kind=kind,
             backends=_addresses(chosen.local, front.protocol) if front.external_local else anywhere,
             internal=anywhere if front.external_local else None,
@@ -177,6 +177,11 @@ def _node_port_addresses(view: View, config: ProxyConfig) -> list[str]:
     own = ip_address("::1" if config.family == "IPv6" else "127.0.0.1")
     loopback = config.localhost_nodeports and (not networks or any(own in n for n in networks))
     return [*found, MAPS[config.family].unspecified] if loopback else found
+
+
+def _spelt(ip: str) -> str:
+    """An address in the one way in which the maps give it back: IPv6 has several."""
+    return str(ip_address(ip)) if ":" in ip else ip
 
 
 def _addresses(backends: tuple[Backend, ...] | None, protocol: str) -> tuple[Address, ...]:

@@ -24,7 +24,8 @@ class NodeState:
     """A node with the pods on it, by uid. `raw` is empty while there is no such node.
 
     allocatable  what there is to give; None for a node that does not say
-    requested, ports, staying  what the pods take, and how many of them are not being deleted
+    requested, ports  what the pods take
+    staying  how many of them are not being deleted; those of DaemonSets apart, of which each node has its own
     affine  uids of the pods that care what is near to them
     """
 
@@ -69,12 +70,16 @@ class NodeState:
                 self.ports.append(port)
             else:
                 self.ports.remove(port)
-        self.staying += 0 if is_terminating(pod) else sign
+        self.staying += 0 if is_terminating(pod) or _is_daemon(pod) else sign
         uid = pod["metadata"]["uid"]
         if sign > 0 and (spec.get("affinity") or {}).keys() & {"podAffinity", "podAntiAffinity"}:
             self.affine.add(uid)
         else:
             self.affine.discard(uid)
+
+
+def _is_daemon(pod: Raw) -> bool:
+    return any(ref["kind"] == "DaemonSet" for ref in pod["metadata"].get("ownerReferences", ()))
 
 
 class Snapshot:

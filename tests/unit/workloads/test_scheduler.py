@@ -70,6 +70,16 @@ def test_bare_pods_spread(plane):
     assert sorted(places(plane).values()) == [2, 2, 2]
 
 
+def test_daemons_do_not_count_where_each_node_has_one(plane):
+    """Else zone b, the smaller one, would have the fewer pods."""
+    template = deployment()["spec"]
+    template = {name: template[name] for name in ("selector", "template")}
+    plane.apply({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent"}, "spec": template})
+    assert len(plane.pods()) == 3
+    plane.apply(bare_pod("p"))
+    assert plane.get("Pod", "p")["spec"]["nodeName"] == "node-1"
+
+
 def test_selector_cordon_and_preset(plane):
     plane.apply(
         bare_pod("chosen", nodeSelector={"kubernetes.io/hostname": "node-3"}),

@@ -1,13 +1,16 @@
 """What the maps say, printed as Cilium prints it."""
 
 import pytest
+from msgspec.structs import replace
 
 from labkit.proxy.config import DEFAULT, EbpfConfig, ProxyConfig
+from labkit.proxy.ebpf.decode import decode
 from labkit.proxy.ebpf.maps import MAPS
 from labkit.proxy.ebpf.plan import merged, plan
 from labkit.proxy.ebpf.tables import Tables
+from labkit.proxy.mode import seen
 
-from .objects import EVERY_KIND, HERE, THEIR_ENDS, on_node, service
+from .objects import EVERY_KIND, HERE, NODE, THEIR_ENDS, on_node, service, twin
 
 LISTED = """\
 SERVICE ADDRESS               BACKEND ADDRESS (REVNAT_ID) (SLOT)
@@ -91,6 +94,15 @@ def test_node_ports_of_ipv6_are_on_its_loopback_too() -> None:
     assert where(localhost_nodeports=False) == {"fd00::172:18:1:11"}
     assert where(nodeport_addresses=("::1/128",)) == {"::"}
     assert where(nodeport_addresses=("fd00::/16",)) == {"fd00::172:18:1:11"}
+
+
+def test_an_address_of_ipv6_is_one_however_it_is_spelt() -> None:
+    asked = twin(service("x", 9, externalIPs=["192.0.2.9"]))
+    spelt = replace(asked, spec=replace(asked.spec, external_ips=("2001:DB8:0:0::9",)))
+    tables = Tables(ProxyConfig(family="IPv6"))
+    tables.update(seen([spelt], [], twin(NODE), "IPv6"), None)
+    assert ("2001:db8::9", 80, "tcp") in tables.plan().frontends
+    assert decode(tables.entries, MAPS["IPv6"]).frontends == tables.plan().frontends
 
 
 def test_what_has_no_hook_is_left_out() -> None:
