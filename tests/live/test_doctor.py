@@ -40,9 +40,14 @@ def found(wrap: tuple[str, ...] = (), uid: int = 0) -> dict[str, Any]:
     return report
 
 
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    """What it finds as whoever runs the tests."""
+    return found()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is root")
-def test_root() -> None:
-    report = found()
+def test_root(report: dict[str, Any]) -> None:
     assert report["machine"]["user"] == 0
     assert "sys_admin" in report["machine"]["capabilities"]
     assert report["sandboxes"]["namespaces"] == ""
@@ -78,8 +83,7 @@ def test_where_no_lab_can_run() -> None:
     assert "sudo apt-get install user-mode-linux" in done.stdout
 
 
-def test_it_finds_what_the_kernels_were_built_with() -> None:
-    report = found()
+def test_it_finds_what_the_kernels_were_built_with(report: dict[str, Any]) -> None:
     for kind in report["serving"]:
         missing = {part["feature"]["name"] for part in report["parts"] if kind in part["missing"]}
         options = configuration(kind)
