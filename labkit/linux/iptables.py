@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import re
 import shutil
 import subprocess
@@ -24,8 +25,10 @@ from labkit.net.rules import Family
 BIN = Path("/run/labkit/bin")
 _PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 _LINE = re.compile(r"line:? (\d+)")
-PIECE = 1 << 16
-"""Characters of restore text that are handed over at once: what a pipe holds."""
+PIECE = 1 << 18
+"""Characters of restore text that are handed over at once: a thread that has to wait its turn for each must not hold up
+the program that it feeds. A pipe holds a few of them.
+"""
 PROBE = """*nat
 :LABKIT-PROBE - [0:0]
 -A LABKIT-PROBE -m comment --comment probe -m statistic --mode random --probability 0.5 -j MASQUERADE --random-fully
@@ -103,6 +106,8 @@ def restore(path: str, text: str | Iterable[str], variant: Variant, family: Fami
     fed: list[str] = []
     with TemporaryFile() as said, _started(path, command, subprocess.DEVNULL, said) as process:
         pipe = cast(IO[bytes], process.stdin)
+        with suppress(OSError):  # it stays smaller where the host allows no more
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4 * PIECE)
         with suppress(BrokenPipeError):  # it ends at the first line that it refuses
             for part in [text] if isinstance(text, str) else text:
                 fed.append(part)

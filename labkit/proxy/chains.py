@@ -97,12 +97,13 @@ class Chains:
 
     def _own_edits(self, old: Block, new: Block, batch: int | None) -> Iterator[Group]:
         """The lines for the chains of one port that differ."""
-        changed = [place for place, texts in new.items() if place not in self._shared and old.get(place) != texts]
-        for table in dict.fromkeys(table for table, _ in changed):
-            chains = [chain for t, chain in changed if t == table]
-            lines = [f":{chain} - [0:0]" for chain in chains]
-            for chain in chains:
-                lines += [f"-A {chain} {text}" for text in new[table, chain]]
+        changed: dict[str, list[Place]] = {}
+        for place, texts in new.items():
+            if place not in self._shared and old.get(place) != texts:
+                changed.setdefault(place[0], []).append(place)
+        for table, places in changed.items():
+            lines = [f":{chain} - [0:0]" for _, chain in places]
+            lines += [f"-A {place[1]} {text}" for place in places for text in new[place]]
             if batch is None or len(lines) <= batch:
                 yield table, lines
             else:  # its chains do not fit one transaction: leaves first

@@ -25,10 +25,10 @@ class Draft:
             self.chains.setdefault((table, chain), [])
 
     def filter(self, chain: str, *pieces: str) -> None:
-        self._add(("filter", chain), pieces)
+        self.chains.setdefault(("filter", chain), []).append(" ".join(filter(None, pieces)))
 
     def nat(self, chain: str, *pieces: str) -> None:
-        self._add(("nat", chain), pieces)
+        self.chains.setdefault(("nat", chain), []).append(" ".join(filter(None, pieces)))
 
     def tables(self) -> dict[str, dict[str, list[str]]]:
         """The rules by table and chain."""
@@ -36,9 +36,6 @@ class Draft:
         for (table, chain), texts in self.chains.items():
             found.setdefault(table, {})[chain] = texts
         return found
-
-    def _add(self, place: tuple[str, str], pieces: tuple[str, ...]) -> None:
-        self.chains.setdefault(place, []).append(" ".join(filter(None, pieces)))
 
 
 def source(prefix: str) -> str:

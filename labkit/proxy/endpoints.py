@@ -41,8 +41,10 @@ def select(port: Frontend, backends: Sequence[Backend], node: str, zone: str) ->
 
 def _distinct(backends: Sequence[Backend], node: str) -> Sequence[Backend]:
     """One entry for each address: where slices disagree about its node, the entry that is local to this node."""
+    if len({b.address for b in backends}) == len(backends):
+        return backends
     by_address = {b.address: b for b in sorted(backends, key=lambda b: b.node == node)}
-    return backends if len(by_address) == len(backends) else [by_address[a] for a in sorted(by_address)]
+    return [by_address[a] for a in sorted(by_address)]
 
 
 def _cluster(backends: Sequence[Backend], node: str, zone: str) -> tuple[Backend, ...]:

@@ -56,8 +56,10 @@ class PortRules:
             self._external_chain()
         if self._has_firewall_chain:
             self._firewall_chain()
-        self._spread(self._svc, self.selection.cluster or ())
-        self._spread(self._svl, self.selection.local or ())
+        if self.selection.cluster:
+            self._spread(self._svc, self.selection.cluster)
+        if self.selection.local:
+            self._spread(self._svl, self.selection.local)
         for backend in self.selection.reachable:
             self._endpoint(backend)
 
