@@ -1,6 +1,6 @@
 """How kube-proxy makes short names of long ones: the first characters of the base32 of a SHA-256.
 
-Written out, because a full sync of 5,000 Services needs 15,000 of them, and `base64.b32encode` takes three times as long.
+Written out, because a full sync of 5,000 Services needs 15,000 of them: `base64.b32encode` takes three times as long.
 """
 
 from __future__ import annotations
