@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from labkit.cni import routes
-from labkit.linux import netns
+from labkit.linux import netns, views
 from labkit.linux.underlay import LabLink, Topo, Underlay
 from labkit.net.place import Place, PlaceKind
 from labkit.net.topology import (
@@ -54,6 +55,7 @@ class DataCenter:
         self.machines = {m.name: self.places[m.name] for m in site.machines}
         self.machine_links = {m.name: self.net[m.name].links for m in site.machines}
         self.links = [_facts(link) for link in self.net.links]
+        views.bind("/etc/hosts", _hosts(self.places.values()))
 
     def _add_ipv6(self) -> None:
         """The machines' IPv6 addresses beside those that Mininet gave, and their ways out."""
@@ -111,6 +113,13 @@ class DataCenter:
         zones = {z.switch: z.name for z in self.site.zones}
         found += [Place(s.name, "switch", s.netns, s.name, zone=zones[s.name]) for s in self.net.switches]
         return found
+
+
+def _hosts(places: Iterable[Place]) -> str:
+    """What machines know without DNS: each other. Many a program asks for the name of the machine that it runs on."""
+    lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"]
+    lines += [f"{address}\t{place.name}" for place in places for address in place.addresses]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _facts(link: LabLink) -> dict[str, str]:

@@ -103,20 +103,24 @@ def _files(place: Place) -> None:
         "/etc/hostname": place.hostname and f"{place.hostname}\n",
     }
     for path, text in texts.items():
-        if not text:
-            continue
-        target = Path(os.path.realpath(path))  # often a link into /run, which is empty in the sandbox
-        if not target.exists():
-            with suppress(OSError):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.touch()
-        if target.exists():
-            source = Path("/run", f"labkit-{os.getpid()}-{threading.get_ident()}")
-            source.write_text(text)
-            try:
-                syscalls.mount(str(source), str(target), flags=syscalls.MS_BIND)
-            finally:
-                source.unlink()  # the mount keeps the file
+        if text:
+            bind(path, text)
+
+
+def bind(path: str, text: str) -> None:
+    """Let a file say `text` in the mount namespace of this thread."""
+    target = Path(os.path.realpath(path))  # often a link into /run, which is empty in the sandbox
+    if not target.exists():
+        with suppress(OSError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+    if target.exists():
+        source = Path("/run", f"labkit-{os.getpid()}-{threading.get_ident()}")
+        source.write_text(text)
+        try:
+            syscalls.mount(str(source), str(target), flags=syscalls.MS_BIND)
+        finally:
+            source.unlink()  # the mount keeps the file
 
 
 def _own_directories() -> None:

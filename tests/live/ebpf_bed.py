@@ -11,6 +11,7 @@ import errno
 import fcntl
 import socket
 import struct
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -37,6 +38,7 @@ FORWARDING = {"IPv4": "ipv4/ip_forward", "IPv6": "ipv6/conf/all/forwarding"}
 ENOUGH, MOST = 6, 60  # attempts: those that are made anyhow, and until all endpoints have answered
 ANSWER, SILENCE = 5.0, 0.5  # seconds to wait for what is expected
 REFUSED = (errno.ECONNREFUSED, errno.EHOSTUNREACH)
+RTF_LOCAL = 0x80000000
 SIOCETHTOOL, ETHTOOL_STXCSUM, ETHTOOL_SRXCSUM = 0x8946, 0x17, 0x15
 KIND = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
@@ -112,6 +114,8 @@ class Bed:
             pods.add_route("default", via=gateway, dev="eth0")
             for ip in sorted(outside):
                 world.add_address("lo", f"{ip}/{alone}")
+        for path, own in ((self.node, NODE_ADDRESSES), (self.pods, inside), (self.world, outside)):
+            settled(path, {ip for ip in own if of_family(ip, family)})
         for path in (self.pods, self.world):
             heed_checksums(path, "eth0")
         with netns.entered(self.node):
@@ -165,6 +169,20 @@ class Bed:
         await self.mode.stop()
         for path in (self.node, self.pods, self.world):
             netns.delete(path)
+
+
+def settled(path: str, own: set[str]) -> None:
+    """Wait until the namespace knows these IPv6 addresses as its own: its kernel does so some time after it got them,
+    and looks for them on the wire before.
+    """
+    wanted = {ip_address(ip).packed.hex() for ip in own if ":" in ip}
+    patience = time.monotonic() + ANSWER
+    while wanted:
+        with netns.entered(path):
+            routes = Path("/proc/thread-self/net/ipv6_route").read_text().splitlines()
+        wanted -= {line.split()[0] for line in routes if int(line.split()[8], 16) & RTF_LOCAL}
+        assert time.monotonic() < patience, f"{path} does not know its addresses {wanted}"
+        time.sleep(0.001)
 
 
 def heed_checksums(path: str, name: str) -> None:

@@ -265,7 +265,7 @@ async def test_a_refused_change_is_named_and_healed_by_the_next() -> None:
 @in_sandbox
 async def test_the_benchmark_measures_it_beside_nft() -> None:
     found = await nftables(20)
-    assert list(found) == ["load", "change", "nft change", "nft load"]
+    assert list(found) == ["load", "change", "check", "nft change", "nft load"]
     assert all(seconds > 0 for seconds in found.values())
 
 

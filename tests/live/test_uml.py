@@ -60,7 +60,7 @@ def test_not_even_root_in_there_changes_a_file_of_the_host_s() -> None:
 
 @in_sandbox
 def test_what_it_has_and_what_it_lacks() -> None:
-    assert set(probes.missing(probes.PROBES)) == {"iptables-nft", "nftables", "wireguard"}
+    assert set(probes.missing(probes.PROBES)) == {"iptables-nft", "nftables", "sock-destroy", "wireguard"}
 
 
 @in_sandbox

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -58,6 +59,7 @@ class Running(msgspec.Struct):
 def place(pod: Pod, node: Place, network: Attached | None) -> Place:
     """Where a pod runs on a node; without a network of its own, in the node's."""
     addresses = network.addresses if network else node.addresses
+    shared = "" if network else Path("/etc/hosts").read_text()
     return Place(
         name=pod.key,
         kind="pod",
@@ -67,7 +69,7 @@ def place(pod: Pod, node: Place, network: Attached | None) -> Place:
         zone=node.zone,
         addresses=addresses,
         resolv_conf=resolv.resolv_conf(pod, DNS_IP).text(),
-        hosts=resolv.hosts(pod, list(addresses)),
+        hosts=resolv.hosts(pod, list(addresses), node=shared),
     )
 
 
