@@ -55,7 +55,7 @@ class DataCenter:
         self.machines = {m.name: self.places[m.name] for m in site.machines}
         self.machine_links = {m.name: self.net[m.name].links for m in site.machines}
         self.links = [_facts(link) for link in self.net.links]
-        views.bind("/etc/hosts", _hosts(self.places.values()))
+        views.name_machines(_hosts(self.places.values()))
 
     def _add_ipv6(self) -> None:
         """The machines' IPv6 addresses beside those that Mininet gave, and their ways out."""

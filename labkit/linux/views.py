@@ -96,6 +96,13 @@ def _make(place: Place) -> tuple[tuple[int, int], ...]:
     return tuple((os.open(f"/proc/thread-self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), kind) for name, kind in kinds)
 
 
+def name_machines(hosts: str) -> None:
+    """Give a text to /etc/hosts wherever a place has none of its own."""
+    source = Path("/run", "labkit-hosts")  # stays: over a mount whose file is gone, no other can be mounted
+    source.write_text(hosts)
+    _bind(source, "/etc/hosts")
+
+
 def _files(place: Place) -> None:
     texts = {
         "/etc/resolv.conf": place.resolv_conf,
@@ -104,23 +111,23 @@ def _files(place: Place) -> None:
     }
     for path, text in texts.items():
         if text:
-            bind(path, text)
+            source = Path("/run", f"labkit-{os.getpid()}-{threading.get_ident()}")
+            source.write_text(text)
+            try:
+                _bind(source, path)
+            finally:
+                source.unlink()  # the mount keeps the file
 
 
-def bind(path: str, text: str) -> None:
-    """Let a file say `text` in the mount namespace of this thread."""
+def _bind(source: Path, path: str) -> None:
+    """Put a file in another's place, where that is there or can be made."""
     target = Path(os.path.realpath(path))  # often a link into /run, which is empty in the sandbox
     if not target.exists():
         with suppress(OSError):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.touch()
     if target.exists():
-        source = Path("/run", f"labkit-{os.getpid()}-{threading.get_ident()}")
-        source.write_text(text)
-        try:
-            syscalls.mount(str(source), str(target), flags=syscalls.MS_BIND)
-        finally:
-            source.unlink()  # the mount keeps the file
+        syscalls.mount(str(source), str(target), flags=syscalls.MS_BIND)
 
 
 def _own_directories() -> None:

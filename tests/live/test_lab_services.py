@@ -137,3 +137,11 @@ def test_a_pod_has_its_own_name_resolver_and_hosts(shop: Lab) -> None:
         assert "nameserver 10.96.0.10" in told
         links = shop.pod(place["name"]).run("ls /sys/class/net", check=True).stdout.split()
         assert sorted(links) == ["eth0", "lo"]
+
+
+def test_machines_and_pods_in_their_network_know_the_machines_by_name(shop: Lab) -> None:
+    addresses = {p["name"]: p["addresses"][0] for p in places(shop, "node")}
+    proxy = next(p["metadata"]["name"] for p in shop.objects("Pod", "kube-system") if p["spec"].get("hostNetwork"))
+    for place in (shop.node("node-1"), shop.node("node-2"), shop.pod(f"kube-system/{proxy}")):
+        for name, address in {"localhost": "127.0.0.1", **addresses}.items():
+            assert place.run(f"getent ahostsv4 {name}", check=True).stdout.split()[0] == address
