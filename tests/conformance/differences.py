@@ -11,7 +11,7 @@ from typing import Any
 
 from packetflow import NODE, Case
 
-from labkit.net.packet import split_endpoint
+from labkit.net.packet import Packet, split_endpoint
 
 Expected = dict[str, Any]
 UNTOUCHED: Expected = {"verdict": "UNTOUCHED"}
@@ -34,13 +34,18 @@ def expected(mode: str, case: Case) -> Expected:
     return wanted
 
 
-def selected(mode: str, case: dict[str, Any], wanted: Expected) -> Expected:
-    """The same of a choice of endpoints (topology_cases.json): in ipvs mode, a Local policy that finds none here uses
-    those for the cluster, if the Service has any traffic for those."""
-    if mode != "ipvs" or wanted["verdict"] != "DROP":
+def selected(mode: str, case: dict[str, Any], packet: Packet, wanted: Expected) -> Expected:
+    """The same of a choice of endpoints (topology_cases.json), where a Local policy finds none here: in ipvs mode those
+    for the cluster are used, if the Service has any traffic for those; in ebpf mode a pod's socket is refused at once.
+
+    Not for userspace mode, which knows neither policies nor hints, and kernelspace, which knows no hints.
+    """
+    if wanted["verdict"] != "DROP":
         return wanted
-    to = case["expect"]["cluster_endpoints"] or []
-    return {"verdict": "DNAT" if to else "REJECT", "to": to}
+    if mode == "ipvs":
+        to = case["expect"]["cluster_endpoints"] or []
+        return {"verdict": "DNAT" if to else "REJECT", "to": to}
+    return {"verdict": "REJECT", "to": []} if mode == "ebpf" and packet.dport == 80 else wanted
 
 
 def from_node(mode: str, case: Case) -> bool:

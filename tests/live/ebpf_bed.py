@@ -12,7 +12,7 @@ import fcntl
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from itertools import product
@@ -24,7 +24,7 @@ from packetflow import NODE_ADDRESSES, Case
 
 from labkit.linux import netns
 from labkit.linux.rtnetlink import Links
-from labkit.net.packet import endpoint
+from labkit.net.packet import Packet, endpoint
 from labkit.proxy.config import DEFAULT, ProxyConfig
 from labkit.proxy.ebpf.mode import EbpfMode
 from labkit.proxy.model import of_family
@@ -136,31 +136,33 @@ class Bed:
                 loop.add_reader(sock, _accept if protocol == "TCP" else _echo, sock, endpoint(ip, port))
 
     async def run(self, case: Case) -> Seen:
-        """Connect until all expected endpoints have answered, and some times more."""
+        """What becomes of a flow."""
+        source = case.flow["sourceIP"]
+        path = self.node if case.from_node else self.pods if is_pod(source) else self.world
+        chosen = "" if ip_address(source).is_loopback else source  # the kernel chooses once it knows where to go
+        wanted = set(expected("ebpf", case).get("to", ()))
+        return await self.tried(path, case.packet, chosen, wanted)
+
+    async def tried(self, path: str, packet: Packet, source: str, wanted: Set[str]) -> Seen:
+        """Connect until all endpoints that are wanted have answered, and some times more."""
         to: set[str] = set()
         sources: set[str] = set()
-        wanted = set(expected("ebpf", case).get("to", ()))
         patience = ANSWER if wanted else SILENCE
         for attempt in range(MOST):
             if attempt >= ENOUGH and to >= wanted:
                 break
             try:
                 async with asyncio.timeout(patience):
-                    server, client = (await self._ask(case)).split(" ")
+                    answer = await ask(path, (packet.dst, packet.dport or 0), packet.protocol, source)
             except TimeoutError:
                 return Seen("DROP", frozenset(to), frozenset(sources))
             except OSError as error:
                 verdict = "REJECT" if error.errno in REFUSED else str(error)
                 return Seen(verdict, frozenset(to), frozenset(sources))
+            server, client = answer.split(" ")
             to.add(server)
             sources.add(client)
         return Seen("DNAT", frozenset(to), frozenset(sources))
-
-    async def _ask(self, case: Case) -> str:
-        packet, source = case.packet, case.flow["sourceIP"]
-        path = self.node if case.from_node else self.pods if is_pod(source) else self.world
-        chosen = "" if ip_address(source).is_loopback else source  # the kernel chooses once it knows where to go
-        return await ask(path, (packet.dst, packet.dport or 0), packet.protocol, chosen)
 
     async def close(self) -> None:
         for server in self._servers:

@@ -4,10 +4,13 @@ import asyncio
 from itertools import groupby
 
 import pytest
+from differences import selected
 from ebpf_bed import KIND, Bed, Seen
 from inside import in_sandbox
 from packetflow import NODE_ADDRESSES, Case, cases
+from selection import SELECTIONS, selection_packets, selection_view
 
+from labkit.net.packet import split_endpoint
 from labkit.proxy.ebpf.image import image
 from labkit.proxy.ebpf.maps import MAPS
 from labkit.trace.model.predict import predict
@@ -19,6 +22,7 @@ def test_flows(sandbox: str) -> None:
     for family in MAPS:
         image(family)  # compiled out here, where it is quick
     _flows()
+    _selections()
 
 
 async def _suite(flows: list[Case]) -> list[str]:
@@ -62,4 +66,28 @@ async def _flows() -> None:
     on_the_way = [c for c in cases("ebpf") if c.packet.protocol in KIND and c.packet.src != c.packet.dst]
     for _, flows in groupby(on_the_way, key=lambda case: case.suite["id"]):
         wrong += await _suite(list(flows))
+    assert not wrong, "\n".join(wrong)
+
+
+@in_sandbox
+async def _selections() -> None:
+    """kube-proxy's choice of endpoints, from a pod and from outside."""
+    wrong = []
+    for case in SELECTIONS:
+        ends = {split_endpoint(e["address"])[0]: e["local"] for e in case["endpoints"]}
+        here = [ip for ip, local in ends.items() if local]
+        asked = list(selection_packets(case))
+        inside, outside = asked[0][0].src, [packet.src for packet, _ in asked[1:]]
+        bed = Bed(here, ends.keys() - set(here), [(80, "TCP")], [inside], outside)
+        await bed.mode.start()
+        bed.serve()
+        await bed.mode.sync(selection_view(case), None)
+        for packet, told in asked:
+            wanted = selected("ebpf", case, packet, told)
+            seen = await bed.tried(
+                bed.pods if packet.src == inside else bed.world, packet, packet.src, set(wanted["to"])
+            )
+            if (seen.verdict, seen.to) != (wanted["verdict"], set(wanted["to"])):
+                wrong.append(f"{case['id']}: {case['name']}: {packet} -> {wanted}, seen {seen}")
+        await bed.close()
     assert not wrong, "\n".join(wrong)

@@ -70,7 +70,7 @@ async def test_the_endpoints_that_a_node_uses(mode: str) -> None:
     for case in SELECTIONS:
         await made.sync(selection_view(case), None)
         for packet, told in selection_packets(case):
-            wanted = selected(mode, case, told)
+            wanted = selected(mode, case, packet, told)
             found = bed.fates(packet, False, max(len(wanted["to"]), 1))
             right = _as(wanted, found)
             failures += [] if right else [f"{case['id']}: {case['name']}: {packet} -> {wanted}, seen {found}"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from differences import EBPF, IPVS, KERNELSPACE, USERSPACE, expected, from_node
+from differences import EBPF, IPVS, KERNELSPACE, USERSPACE, expected, from_node, selected
 from packetflow import CASES, LEFT_OUT, NODE, NODE_ADDRESSES, Case, cases, endpoint_slice, service, suites
 from selection import NODE_ADDRESS, SELECTIONS, selection_packets, selection_view
 
@@ -55,10 +55,11 @@ def test_flow(mode: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", SELECTIONS, ids=lambda c: c["id"])
-@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+@pytest.mark.parametrize("mode", ["iptables", "nftables", "ipvs", "ebpf"])
 def test_the_endpoints_that_a_node_uses(mode: str, case: dict[str, Any]) -> None:
     plan = PLANS[mode](selection_view(case))
-    for packet, what in selection_packets(case):
+    for packet, told in selection_packets(case):
+        what = selected(mode, case, packet, told)
         found = predict(plan, packet, node_addresses={NODE_ADDRESS})
         assert (found.verdict, list(found.to)) == (what["verdict"], sorted(what["to"]))
 
